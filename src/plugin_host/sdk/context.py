@@ -129,7 +129,18 @@ class UserRecord(msgspec.Struct, frozen=True):
 
 
 class Users(ABC):
-    """Look-ups of people, for owner names and pickers."""
+    """The people: looked up by plugins, and signed in by an application that embeds the host.
+
+    An application hands its own to `PluginHost(users=…)`: then it signs people in, and core does not.
+    `sign_in_url` and `sign_out_url` are where the shell sends people.
+    """
+
+    sign_in_url: str | None = None
+    sign_out_url: str | None = None
+
+    async def authenticate(self, connection: Any) -> Identity | None:
+        """Name whoever sent the connection (a Litestar `ASGIConnection`), or None; never raises for nobody."""
+        return None
 
     @abstractmethod
     async def get(self, ids: Sequence[str]) -> Mapping[str, UserRecord]:

@@ -1,0 +1,100 @@
+"""`plugin-host`: the click group. Commands are loaded when used; words it does not know are plugins' commands."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+# The word, where its command is, and the line of the help: help must not import what it describes.
+COMMANDS: Final = {
+    "serve": ("plugin_host.cli.serve:serve", "Run the server."),
+    "plan": ("plugin_host.cli.plugins:plan", "Say what starting now would do."),
+    "plugins": ("plugin_host.cli.plugins:plugins", "List and show the plugins."),
+    "check": ("plugin_host.cli.check:check", "Check a plugin before it is installed or published."),
+    "migrate": ("plugin_host.cli.migrate:migrate", "Bring the tables up to date."),
+    "users": ("plugin_host.cli.users:users", "Add and list people."),
+    "config": ("plugin_host.cli.config:config", "Show the settings and where each comes from."),
+    "schema": ("plugin_host.cli.plugins:schema", "Print the JSON Schema of a manifest file."),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when asked for; other words name plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the host's own commands; plugins' are not imported for a help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command of the host, or the commands of the plugin of that name."""
+        if cmd_name in COMMANDS:
+            module, _, name = COMMANDS[cmd_name][0].partition(":")
+            command: click.Command = getattr(import_module(module), name)
+            return command
+        from plugin_host.cli.commands import plugin_group  # noqa: PLC0415 - lazy like the others
+
+        return plugin_group(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(word, line) for word, (_where, line) in COMMANDS.items()])
+        with formatter.section("Plugins"):
+            formatter.write_text("plugin-host PLUGIN … runs the commands that an active plugin brings.")
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value:
+        from plugin_host import __version__  # noqa: PLC0415 - reads the installed metadata, only now
+
+        click.echo(f"plugin-host {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+def cli() -> None:
+    """Host plugins: find them, check them, run their migrations, serve them.
+
+    Example: plugin-host serve --demo
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line: exit code 0 done, 1 refused or failed with its reason, 2 misuse."""
+    try:
+        cli.main(arguments, prog_name="plugin-host", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if not _is_known(error):
+            raise
+        click.echo(f"plugin-host: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _is_known(error: Exception) -> bool:
+    """Tell whether the error is worded for operators: then one line says it all, and no traceback helps."""
+    known: list[Any] = [
+        getattr(module, name)
+        for where, name in (
+            ("plugin_host.settings", "SettingsError"),
+            ("plugin_host.database", "DatabaseError"),
+            ("plugin_host.host", "HostError"),
+            ("plugin_host.sdk.errors", "PluginFault"),
+            ("plugin_host.sdk.errors", "Problem"),
+        )
+        # A class that was never imported cannot have been raised.
+        if (module := sys.modules.get(where)) is not None
+    ]
+    return isinstance(error, tuple(known))

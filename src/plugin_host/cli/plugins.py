@@ -1,0 +1,144 @@
+"""`plugin-host plan`, `plugins list|show`, `schema`: what there is, and what starting now would do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from plugin_host.cli.hosts import host_options, json_option, open_host, print_json, print_table, run
+
+if TYPE_CHECKING:
+    from plugin_host.plugins.plan import Plan, PlanEntry
+
+# Parked by the plugin's own fault, not by an operator's wish.
+OWN_FAULTS = frozenset({"refused", "blocked", "pending", "quarantined"})
+
+
+@click.command()
+@host_options
+@json_option
+@click.option("--strict", is_flag=True, help="Exit with 1 if any plugin is parked by its own fault.")
+def plan(config: str | None, app: str | None, as_json: bool, strict: bool) -> None:  # noqa: FBT001 - click's flags
+    """Say what starting now would do: the order, and what would not run and why. Writes nothing.
+
+    Example: plugin-host plan --strict
+    """
+    from plugin_host.core.api.plugins import plan_document  # noqa: PLC0415 - brings the web stack
+
+    made = run(_plan(config, app))
+    if as_json:
+        print_json(plan_document(made))
+    else:
+        for entry in made.entries:
+            click.echo(_line(entry))
+            for why in entry.why:
+                click.echo(f"      {why}")
+            _explain(entry)
+    core = made.entry("core")
+    failed = core is None or core.state != "active"
+    if failed or (strict and any(entry.state in OWN_FAULTS for entry in made.entries)):
+        raise click.exceptions.Exit(1)
+
+
+@click.group()
+def plugins() -> None:
+    """List and show the plugins.
+
+    Example: plugin-host plugins list --json
+    """
+
+
+@plugins.command("list")
+@host_options
+@json_option
+def list_plugins(config: str | None, app: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """List every plugin that was found, with its state and what is wrong with it.
+
+    Example: plugin-host plugins list
+    """
+    from plugin_host.core.api.plugins import plugin_list  # noqa: PLC0415 - brings the web stack
+
+    made = run(_plan(config, app))
+    if as_json:
+        print_json(plugin_list(made))
+        return
+    print_table(
+        ("ID", "VERSION", "STATE", "NAME", "FROM"),
+        [(entry.id, entry.version or "-", entry.state, entry.name, entry.place) for entry in made.entries],
+    )
+    for entry in made.entries:
+        if entry.reason is not None:
+            click.echo(f"\n{entry.id} is {entry.state}:")
+            _explain(entry)
+
+
+@plugins.command("show")
+@click.argument("plugin_id", metavar="ID")
+@host_options
+@json_option
+def show_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bool) -> None:  # noqa: FBT001 - click's flag
+    """Show one plugin.
+
+    Example: plugin-host plugins show contacts
+    """
+    from plugin_host.core.api.plugins import plugin_row  # noqa: PLC0415 - brings the web stack
+
+    made = run(_plan(config, app))
+    entry = made.entry(plugin_id)
+    if entry is None:
+        known = ", ".join(sorted(found.id for found in made.entries))
+        raise click.ClickException(f"there is no plugin {plugin_id!r}; there are: {known}")
+    if as_json:
+        print_json(plugin_row(entry))
+        return
+    click.echo(_line(entry))
+    _explain(entry)
+    for title, words in (
+        ("requires", [f"{name} {wanted}" for name, wanted in entry.requires.items()]),
+        ("permissions", entry.permissions),
+        ("roles", entry.roles),
+        ("public routes", [f"{route.method} {route.path} ({route.reason})" for route in entry.public]),
+        ("menu", entry.menu),
+        ("screens", entry.screens),
+    ):
+        if words:
+            click.echo(f"      {title}: {', '.join(words)}")
+
+
+@click.command()
+@click.argument("file", type=click.Choice(["plugin", "permissions", "menu"]))
+def schema(file: str) -> None:
+    """Print the JSON Schema of plugin.json, permissions.json or menu.json.
+
+    Example: plugin-host schema plugin > plugin.schema.json
+    """
+    from plugin_host.sdk.manifest import FILES  # noqa: PLC0415 - only here
+
+    document: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **msgspec.json.schema(FILES[file]),
+    }
+    print_json(document)
+
+
+async def _plan(config: str | None, app: str | None) -> Plan:
+    host = open_host(config, app)
+    try:
+        return await host.plan()
+    finally:
+        await host.database.close()
+
+
+def _line(entry: PlanEntry) -> str:
+    place = f"{entry.order}." if entry.order is not None else "-"
+    return f"{place:>4} {entry.id} {entry.version or ''} {entry.state} ({entry.name}, {entry.place})"
+
+
+def _explain(entry: PlanEntry) -> None:
+    if entry.reason is None:
+        return
+    click.echo(f"      {entry.reason.code}: {entry.reason.text}")
+    if entry.reason.way_out:
+        click.echo(f"      way out: {entry.reason.way_out}")

@@ -1,0 +1,248 @@
+"""`plugin-host serve`: the server. One process runs the host itself; more are uvicorn's workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from plugin_host.cli.hosts import host_options, open_host
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    import uvicorn
+
+    from plugin_host.host import PluginHost
+    from plugin_host.settings import Settings
+
+WORKER: Final = "_PLUGIN_HOST_WORKER"
+"""What a worker process is told: the settings as JSON. Not a setting, hence the underscore."""
+
+
+@click.command()
+@host_options
+@click.option("--host", "address", help="Address to listen on (default: server.host, 127.0.0.1).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: server.port, 8000).")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes (default: server.workers, 1).")
+@click.option("--reload", is_flag=True, help="Start anew when a source file changes; for development.")
+@click.option("--safe", is_flag=False, flag_value="*", metavar="[=ID,…]", help="Start without plugins, or without these.")
+@click.option("--demo", is_flag=True, help="Loopback only, throw-away data, made-up people and three accounts.")
+def serve(  # noqa: PLR0913 - the contract's options
+    config: str | None,
+    app: str | None,
+    address: str | None,
+    port: int | None,
+    workers: int | None,
+    reload: bool,  # noqa: FBT001 - click's flags
+    safe: str | None,
+    demo: bool,  # noqa: FBT001
+) -> None:
+    """Run the server: migrate, activate the plugins, listen.
+
+    Example: plugin-host serve --port 8080
+    """
+    without: bool | Collection[str] = safe == "*" or frozenset((safe or "").split(",")) - {""}
+    if app is not None:
+        host = open_host(config, app)
+        _serve_one(host, host.settings, address, port)
+        return
+    from plugin_host.settings import Settings  # noqa: PLC0415 - lazy
+
+    settings = _with_server(Settings.load(config), address, port, workers)
+    if demo:
+        _serve_demo(settings, without)
+    elif reload or settings.server.workers > 1:
+        _serve_many(settings, without, reload=reload)
+    else:
+        _serve_one(_new_host(settings, without), settings, None, None)
+
+
+def worker_app() -> Any:
+    """Make the application of one worker process, from what its parent said."""
+    from plugin_host.settings import Settings  # noqa: PLC0415 - lazy
+
+    said = msgspec.json.decode(os.environ[WORKER], type=dict[str, msgspec.Raw])
+    settings = msgspec.json.decode(said["settings"], type=Settings)
+    return _new_host(settings, msgspec.json.decode(said["without"], type=bool | list[str])).asgi
+
+
+def _new_host(settings: Settings, without: bool | Collection[str]) -> PluginHost:  # noqa: FBT001 - as PluginHost(safe=)
+    from plugin_host.host import PluginHost  # noqa: PLC0415 - brings the web stack
+
+    return PluginHost(settings, safe=without)
+
+
+def _with_server(settings: Settings, address: str | None, port: int | None, workers: int | None) -> Settings:
+    said = {"host": address, "port": port, "workers": workers}
+    server = msgspec.structs.replace(settings.server, **{k: v for k, v in said.items() if v is not None})
+    return msgspec.structs.replace(settings, server=server)
+
+
+# -- one process ---------------------------------------------------------------------------------------
+
+
+def _serve_one(host: PluginHost, settings: Settings, address: str | None, port: int | None) -> None:
+    settings = _with_server(settings, address, port, None)
+    with _listen(settings) as listening:
+        _run(_serve(host, settings, listening))
+
+
+async def _serve(host: PluginHost, settings: Settings, listening: socket.socket) -> None:
+    async with host.lifespan():
+        await _announce(host, listening)
+        await _server(host.asgi, settings).serve(sockets=[listening])
+
+
+async def _announce(host: PluginHost, listening: socket.socket) -> None:
+    for entry in host.standing.generation.plan.entries:
+        if entry.reason is not None:
+            click.echo(f"{entry.id} is {entry.state}: {entry.reason.text} {entry.reason.way_out}", err=True)
+    code = await host.core.setup_code(lambda new: click.echo(f"Set-up code: {new}"))
+    if code is not None:
+        click.echo(f"Set-up code: {code}")
+    click.echo(f"plugin-host is running at {_address(listening)} (Ctrl+C stops it)")
+
+
+def _server(app: Any, settings: Settings) -> uvicorn.Server:
+    import uvicorn  # noqa: PLC0415 - lazy
+
+    return uvicorn.Server(uvicorn.Config(app, **_uvicorn_options(settings), lifespan="off"))
+
+
+def _uvicorn_options(settings: Settings) -> dict[str, Any]:
+    server = settings.server
+    return {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        # Without a limit one open event stream would keep the server from ever stopping.
+        "timeout_graceful_shutdown": int(server.graceful_timeout),
+        "proxy_headers": bool(server.trusted_proxies),
+        "forwarded_allow_ips": list(server.trusted_proxies),
+    }
+
+
+@contextlib.contextmanager
+def _listen(settings: Settings) -> Iterator[socket.socket]:
+    """Take the port before anything is opened, so that a taken one is one line and not a half start."""
+    server = settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((server.host, server.port))
+        except OSError as error:
+            msg = (
+                f"cannot listen on {server.host} port {server.port} ({error.strerror}): "
+                "stop what uses it, or choose another with --port or --host"
+            )
+            raise click.ClickException(msg) from error
+        listening.set_inheritable(True)
+        yield listening
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _run(main: Any) -> None:
+    """Run on uvloop where it is there: half as fast again."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner, contextlib.suppress(KeyboardInterrupt):
+        runner.run(main)
+
+
+# -- several processes ---------------------------------------------------------------------------------
+
+
+def _serve_many(settings: Settings, without: bool | Collection[str], *, reload: bool) -> None:  # noqa: FBT001
+    import uvicorn  # noqa: PLC0415 - lazy
+
+    with _listen(settings):
+        pass  # only to say in one line that the port is taken; the workers open it themselves
+    if settings.server.workers > 1 and settings.database_url.startswith("sqlite"):
+        click.echo("SQLite lets one process write at a time: several workers help readers only.", err=True)
+    asyncio.run(_prepare_many(settings, without))
+    said = {"settings": settings, "without": without if isinstance(without, bool) else sorted(without)}
+    os.environ[WORKER] = msgspec.json.encode(said).decode()
+    click.echo(f"plugin-host is running at http://{settings.server.host}:{settings.server.port} (Ctrl+C stops it)")
+    uvicorn.run(
+        "plugin_host.cli.serve:worker_app",
+        factory=True,
+        host=settings.server.host,
+        port=settings.server.port,
+        workers=None if reload else settings.server.workers,
+        reload=reload,
+        **_uvicorn_options(settings),
+    )
+
+
+async def _prepare_many(settings: Settings, without: bool | Collection[str]) -> None:  # noqa: FBT001
+    """Migrate once, before there are workers, and print the set-up code once."""
+    host = _new_host(settings, without)
+    async with host.lifespan():
+        code = await host.core.setup_code(None)
+    if code is not None:
+        click.echo(f"Set-up code: {code}")
+
+
+# -- the demonstration ---------------------------------------------------------------------------------
+
+
+def _serve_demo(settings: Settings, without: bool | Collection[str]) -> None:  # noqa: FBT001
+    if not _is_loopback(settings.server.host):
+        msg = f"--demo listens on loopback only, not on {settings.server.host}: its accounts are for everybody"
+        raise click.ClickException(msg)
+    folder = tempfile.mkdtemp(prefix="plugin-host-demo-")
+    try:
+        demo = msgspec.structs.replace(settings, data_dir=folder, database=f"sqlite:///{Path(folder) / 'host.db'}")
+        with _listen(demo) as listening:
+            _run(_demo(_new_host(demo, without), demo, listening))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _demo(host: PluginHost, settings: Settings, listening: socket.socket) -> None:
+    async with host.lifespan():
+        active = [entry for entry in host.standing.generation.plan.active if entry.id != "core"]
+        roles = {role for entry in active for role in entry.roles}
+        accounts = {
+            "admin": ["core.admin"],
+            "editor": sorted(roles & {f"{entry.id}.editor" for entry in active}),
+            "viewer": sorted(roles & {f"{entry.id}.viewer" for entry in active}),
+        }
+        passwords = {name: os.environ.get("PLUGIN_HOST_DEMO_PASSWORD") or secrets.token_urlsafe(9) for name in accounts}
+        for name, given in accounts.items():
+            await host.core.add_user(name, passwords[name], display=name.capitalize(), roles=given, checked=False)
+        await host.sample_data()
+        await _announce(host, listening)
+        click.echo("Demonstration: the data is thrown away when it stops. Sign in as")
+        for name, given in accounts.items():
+            click.echo(f"  {name:<8} password {passwords[name]}   ({', '.join(given) or 'no roles'})")
+        await _server(host.asgi, settings).serve(sockets=[listening])
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

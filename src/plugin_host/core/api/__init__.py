@@ -1,0 +1,1 @@
+"""The HTTP API of core: thin handlers over the services."""

@@ -1,0 +1,134 @@
+"""Setting up, signing in and out, and who one is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from litestar import Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from plugin_host.access.members import set_roles
+from plugin_host.auth.people import check_profile
+from plugin_host.auth.principals import SESSION
+from plugin_host.auth.setup import ADMIN
+from plugin_host.sdk.context import Actor
+from plugin_host.sdk.errors import FieldError, Problem
+from plugin_host.sdk.models import to
+from plugin_host.sdk.routing import get, post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from plugin_host.auth.passwords import Passwords
+    from plugin_host.auth.people import People
+    from plugin_host.auth.sessions import Sessions
+    from plugin_host.auth.setup import Setup
+    from plugin_host.auth.tables import User
+
+
+class FirstAdministrator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first administrator, with the code from the console."""
+
+    code: str
+    username: str
+    password: str
+
+
+class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What people sign in with. `otp` is for accounts with a second factor; without one it is not looked at."""
+
+    username: str
+    password: str
+    client: Literal["browser", "app"] = "browser"
+    otp: str | None = None
+
+
+class PersonOut(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What people are told of themselves."""
+
+    id: str
+    username: str
+    display: str
+    email: str | None = None
+
+
+class SignedIn(msgspec.Struct, frozen=True):
+    """Who has signed in."""
+
+    user: PersonOut
+
+
+class Me(msgspec.Struct, frozen=True):
+    """Who one is, what one may do (on some object at least), and through which roles."""
+
+    user: PersonOut
+    permissions: list[str]
+    roles: list[str]
+
+
+def auth_routes(
+    *, passwords: Passwords, people: People, sessions: Sessions, setup: Setup, held: Callable[[Actor], Iterable[str]]
+) -> list[Any]:
+    """Make the handlers of signing in; `held` names the permissions of an actor."""
+
+    @post("/setup", permission="public")
+    async def set_up(data: FirstAdministrator, db: AsyncSession) -> SignedIn:
+        """Make the first administrator, once."""
+        await setup.check(data.code)
+        profile = check_profile(data.username)
+        passwords.check_strength(data.password, profile.username)
+        hashed = await passwords.hash(data.password)
+        # Only now the transaction: nobody else could write while a password is hashed.
+        await setup.redeem(db, data.code)
+        user = await people.create(db, profile, hashed)
+        await set_roles(db, user.id, [ADMIN], "setup")
+        return SignedIn(to(user, PersonOut))
+
+    @post("/auth/login", permission="public", status_code=200)
+    async def login(data: Login, request: Request[Any, Any, Any], db: AsyncSession) -> Response[SignedIn]:
+        """Sign in a browser: answers the person, and a cookie that scripts cannot read."""
+        if data.client == "app":
+            detail = "This release signs in browsers only."
+            raise Problem(422, "client_not_supported", detail, errors=[FieldError("/client", "must be browser")])
+        user = await _prove(passwords, people, db, data)
+        await _end_current(sessions, db, request)  # what a browser brings along is never signed in
+        token = await sessions.create(db, user.id)
+        cookie = sessions.set_cookie(request.scope, token)
+        return Response(SignedIn(to(user, PersonOut)), headers={"set-cookie": cookie})
+
+    @post("/auth/logout", permission="signed-in", status_code=204)
+    async def logout(request: Request[Any, Any, Any], db: AsyncSession) -> Response[None]:
+        """Sign out: the session ends here, in every process, and the browser forgets its cookie."""
+        await _end_current(sessions, db, request)
+        return Response(None, status_code=204, headers={"set-cookie": sessions.clear_cookie(request.scope)})
+
+    @get("/auth/me", permission="signed-in")
+    async def me(actor: Actor, db: AsyncSession) -> Me:
+        """Answer who asks, what they may do, and through which roles."""
+        user = await people.by_id(db, actor.id)
+        email = None if user is None else user.email  # an actor may also come from somewhere else
+        person = PersonOut(actor.id, actor.username, actor.display, email)
+        return Me(person, sorted(held(actor)), sorted(actor.roles))
+
+    return [set_up, login, logout, me]
+
+
+async def _prove(passwords: Passwords, people: People, db: AsyncSession, data: Login) -> User:
+    """Give the user whose password this is; all others are told the same, after the same work."""
+    known = await people.credentials(data.username)
+    hashed = known.password_hash if known is not None and known.active else None
+    if await passwords.verify(hashed, data.password) and known is not None and hashed is not None:
+        fresh = await passwords.hash(data.password) if passwords.needs_rehash(hashed) else None
+        user = await people.lock(db, known)
+        if user is not None:
+            if fresh is not None:
+                await people.set_password(db, user, fresh)
+            return user
+    raise Problem(401, "invalid_credentials", "The user name or the password is wrong.")
+
+
+async def _end_current(sessions: Sessions, db: AsyncSession, request: Request[Any, Any, Any]) -> None:
+    current: Any = request.scope.get(SESSION)
+    if current is not None:
+        await sessions.end(db, current)

@@ -1,0 +1,101 @@
+"""What the page needs: the person, what they may do, and the menu and screens that follow from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from plugin_host.menu import visible
+from plugin_host.sdk.context import Access, Actor
+from plugin_host.sdk.errors import FieldError, Problem
+from plugin_host.sdk.routing import get, post
+from plugin_host.shell.screens import visible_screens
+
+if TYPE_CHECKING:
+    from plugin_host.core.standing import HostView, Standing
+
+MAX_CHECKS = 200
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One question: may I do this, with this object?"""
+
+    permission: str
+    object: str | None = None
+
+
+class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Up to 200 questions in one call."""
+
+    checks: list[Check]
+
+
+def shell_routes(host: HostView) -> list[Any]:
+    """Make the handlers that the shell and the screens ask."""
+
+    @get("/shell", permission="public")
+    async def shell(actor: Actor) -> dict[str, Any]:
+        """Answer everything the page needs in one round trip."""
+        standing = host.standing
+        return {
+            "user": person(actor),
+            "permissions": standing.held(actor),
+            "menu": menu_of(standing, actor),
+            "screens": visible_screens(standing.screens, lambda name: standing.may(actor, name)),
+            "slots": [],
+            "theme": host.settings.theme,
+            "contract": 1,
+            "plugins": _plugins(standing, actor),
+            "setup_required": host.setup_required,
+        }
+
+    @get("/menu", permission="public")
+    async def menu(actor: Actor) -> dict[str, Any]:
+        """Answer the menu of the person who asks."""
+        return menu_of(host.standing, actor)
+
+    @post("/access/check", permission="signed-in", status_code=200)
+    async def check_access(data: Checks, actor: Actor, access: Access) -> dict[str, Any]:
+        """Answer several questions at once; a screen asks before it draws a button."""
+        if len(data.checks) > MAX_CHECKS:
+            detail = f"at most {MAX_CHECKS} checks in one call"
+            raise Problem(422, "invalid", detail, errors=[FieldError("/checks", detail)])
+        results = [await _answer(host.standing, actor, access, check) for check in data.checks]
+        return {"results": results, "revision": (await host.database.revision()).policy}
+
+    return [shell, menu, check_access]
+
+
+def person(actor: Actor) -> dict[str, str] | None:
+    """Give what the page may know of the person, or null of nobody."""
+    if not actor.signed_in:
+        return None
+    return {"id": actor.id, "username": actor.username, "display": actor.display}
+
+
+def menu_of(standing: Standing, actor: Actor) -> dict[str, Any]:
+    """Give the menu of one person, in the shape of the API."""
+    return {"items": visible(standing.menu, lambda name: standing.may(actor, name))}
+
+
+def _plugins(standing: Standing, actor: Actor) -> dict[str, dict[str, str]]:
+    """Name the plugins whose screens this person may see: nobody learns of others."""
+    seen = {screen.plugin for screen in standing.screens if standing.may(actor, screen.permission)}
+    entries = standing.generation.plan.active
+    return {entry.id: {"name": entry.name, "version": entry.version or ""} for entry in entries if entry.id in seen}
+
+
+async def _answer(standing: Standing, actor: Actor, access: Access, check: Check) -> bool:
+    """Answer one question; an unknown permission or object is a no, as it is to whoever may not see it."""
+    catalogue = standing.snapshot.catalogue
+    if check.permission not in catalogue:
+        return False
+    model = standing.objects.get(check.permission.rpartition(".")[0])
+    if check.object is None or model is None:
+        return standing.may(actor, check.permission)
+    try:
+        await access.get(model, check.object, check.permission)
+    except Problem:
+        return False
+    return True

@@ -1,0 +1,239 @@
+"""People, for those who look after them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from litestar import Request
+from msgspec import UNSET, UnsetType
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from plugin_host.access.members import roles_of, set_roles
+from plugin_host.access.tables import RoleMember
+from plugin_host.auth.people import ACTIVE, DISABLED, check_names, check_profile
+from plugin_host.auth.principals import SESSION
+from plugin_host.auth.setup import ADMIN
+from plugin_host.auth.tables import User
+from plugin_host.database import bump
+from plugin_host.sdk.context import Actor
+from plugin_host.sdk.errors import FieldError, Problem
+from plugin_host.sdk.listing import Listing, Page
+from plugin_host.sdk.models import to
+from plugin_host.sdk.routing import delete, get, patch, post, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from plugin_host.auth.passwords import Passwords
+    from plugin_host.auth.people import People
+    from plugin_host.auth.sessions import Sessions
+
+MANAGE = "core.users.manage"
+
+
+class UserIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new person."""
+
+    username: str
+    password: str | None = None
+    display: str | None = None
+    email: str | None = None
+    roles: list[str] = []
+
+
+class UserChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be different; what is left out stays."""
+
+    display: str | UnsetType = UNSET
+    email: str | UnsetType | None = UNSET
+    status: Literal["active", "disabled"] | UnsetType = UNSET
+    password: str | UnsetType = UNSET
+
+
+class RolesIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All the roles that a person is to have."""
+
+    roles: list[str]
+
+
+class AccountOut(msgspec.Struct, frozen=True):
+    """What is in a person's row, as far as it may leave the server."""
+
+    id: str
+    username: str
+    display: str
+    email: str | None
+    status: str
+
+
+class UserOut(AccountOut, frozen=True):
+    """A person, with their roles and groups."""
+
+    roles: list[str]
+    groups: list[str]
+
+
+def user_routes(
+    *, passwords: Passwords, people: People, sessions: Sessions, known_roles: Callable[[], Collection[str]]
+) -> list[Any]:
+    """Make the handlers of looking after people; `known_roles` names the roles of the active plugins."""
+
+    @get("/users", permission=MANAGE)
+    async def list_users(listing: Listing, db: AsyncSession) -> Page[UserOut]:
+        """List people."""
+        page = await listing.page(
+            db,
+            people.statement(),
+            AccountOut,
+            search=[User.username, User.display, User.email],
+            sort=[User.username, User.display, User.email, User.status],
+            filters=[User.username, User.email, User.status],
+        )
+        return Page(await _with_roles(db, page.items), page.next)
+
+    @get("/users/{user_id:str}", permission=MANAGE)
+    async def show_user(user_id: str, db: AsyncSession) -> UserOut:
+        """Show one person."""
+        return await _show(db, await _find(people, db, user_id))
+
+    @post("/users", permission=MANAGE)
+    async def create_user(data: UserIn, actor: Actor, db: AsyncSession) -> UserOut:
+        """Add a person."""
+        profile = check_profile(data.username, data.display, data.email)
+        if data.password is None:
+            detail = "required in this release, which cannot invite people"
+            raise Problem(422, "invalid", f"password: {detail}", errors=[FieldError("/password", detail)])
+        passwords.check_strength(data.password, profile.username)
+        _check_roles(data.roles, known_roles())
+        hashed = await passwords.hash(data.password)
+        user = await people.create(db, profile, hashed)
+        if data.roles:
+            await set_roles(db, user.id, data.roles, actor.id)
+        return await _show(db, user)
+
+    @patch("/users/{user_id:str}", permission=MANAGE)
+    async def change_user(
+        user_id: str, data: UserChange, actor: Actor, request: Request[Any, Any, Any], db: AsyncSession
+    ) -> UserOut:
+        """Change what a person is called, their status, or their password."""
+        hashed = await _new_password(passwords, people, user_id, data)
+        user = await _find(people, db, user_id)
+        await _rename(people, db, user, data)
+        if hashed is not None:
+            await people.set_password(db, user, hashed)
+            # Whoever signed in with the old password has to do it again, except for the one who asks.
+            current: Any = request.scope.get(SESSION)
+            await sessions.end_all(db, user.id, keep=current)
+        if data.status is not UNSET and data.status != user.status:
+            if data.status == DISABLED:
+                await _check_expendable(db, user, actor)
+                await sessions.end_all(db, user.id)
+            await people.set_status(db, user, data.status)
+        return await _show(db, user)
+
+    @delete("/users/{user_id:str}", permission=MANAGE)
+    async def delete_user(user_id: str, actor: Actor, db: AsyncSession) -> None:
+        """Delete a person. What they own in plugins stays, under an id that nobody has."""
+        user = await _find(people, db, user_id)
+        await _check_expendable(db, user, actor)
+        await set_roles(db, user.id, [], actor.id)
+        await people.delete(db, user)
+
+    @put("/users/{user_id:str}/roles", permission=MANAGE)
+    async def set_user_roles(user_id: str, data: RolesIn, actor: Actor, db: AsyncSession) -> UserOut:
+        """Give a person exactly these roles."""
+        user = await _find(people, db, user_id)
+        # Roles of a plugin that is parked now are no longer known, but nobody need lose them by that.
+        _check_roles(data.roles, {*known_roles(), *await roles_of(db, user.id)})
+        if ADMIN not in data.roles:
+            await _check_not_last(db, user)
+        await set_roles(db, user.id, data.roles, actor.id)
+        return await _show(db, user)
+
+    return [list_users, show_user, create_user, change_user, delete_user, set_user_roles]
+
+
+async def _rename(people: People, db: AsyncSession, user: User, data: UserChange) -> None:
+    if data.display is not UNSET or data.email is not UNSET:
+        display = user.display if data.display is UNSET else data.display
+        email = user.email if data.email is UNSET else data.email
+        await people.rename(db, user, *check_names(display, email))
+
+
+async def _find(people: People, db: AsyncSession, user_id: str) -> User:
+    user = await people.by_id(db, user_id)
+    if user is None:
+        raise _no_such_user(user_id)
+    return user
+
+
+def _no_such_user(user_id: str) -> Problem:
+    return Problem(404, "not_found", f"There is no user with the id {user_id!r}.")
+
+
+async def _new_password(passwords: Passwords, people: People, user_id: str, data: UserChange) -> str | None:
+    """Hash the new password, if there is one, before the request's transaction begins."""
+    if data.password is UNSET:
+        return None
+    record = (await people.get([user_id])).get(user_id)
+    if record is None:
+        raise _no_such_user(user_id)
+    passwords.check_strength(data.password, record.username)
+    return await passwords.hash(data.password)
+
+
+def _check_roles(wanted: Sequence[str], known: Collection[str]) -> None:
+    errors = [
+        FieldError(f"/roles/{place}", f"there is no role {role!r}")
+        for place, role in enumerate(wanted)
+        if role not in known
+    ]
+    if errors:
+        detail = f"unknown: {', '.join(wanted[int(e.pointer[7:])] for e in errors)}; known: {', '.join(sorted(known))}"
+        raise Problem(422, "invalid", f"roles: {detail}", errors=errors)
+
+
+async def _check_expendable(db: AsyncSession, user: User, actor: Actor) -> None:
+    """Refuse to disable or delete oneself, or the last administrator."""
+    if user.id == actor.id:
+        raise Problem(409, "own_account", "This is your own account: ask another administrator to do it.")
+    await _check_not_last(db, user)
+
+
+async def _check_not_last(db: AsyncSession, user: User) -> None:
+    """Refuse to lose the last administrator who can sign in: nobody could give the role again."""
+    # Raising a revision first makes two who do this to each other wait in line, on PostgreSQL too.
+    await bump(db, "auth")
+    if ADMIN in await roles_of(db, user.id) and not await _another_administrator(db, user):
+        detail = f"{user.username} is the last administrator: give somebody else the role {ADMIN} first."
+        raise Problem(409, "last_administrator", detail)
+
+
+async def _another_administrator(db: AsyncSession, user: User) -> bool:
+    other = (
+        select(User.id)
+        .join(RoleMember, RoleMember.subject == "user:" + User.id)
+        .where(RoleMember.role == ADMIN, User.status == ACTIVE, User.id != user.id)
+    )
+    return (await db.scalars(other.limit(1))).first() is not None
+
+
+async def _show(db: AsyncSession, user: User) -> UserOut:
+    return (await _with_roles(db, [to(user, AccountOut)]))[0]
+
+
+async def _with_roles(db: AsyncSession, accounts: Sequence[AccountOut]) -> list[UserOut]:
+    """Add everybody's roles in one query. Nobody is in a group: this release has none."""
+    subjects = [f"user:{account.id}" for account in accounts]
+    rows = await db.execute(
+        select(RoleMember.subject, RoleMember.role).where(RoleMember.subject.in_(subjects)).order_by(RoleMember.role)
+    )
+    roles: dict[str, list[str]] = {}
+    for subject, role in rows:
+        roles.setdefault(subject, []).append(role)
+    return [
+        UserOut(**msgspec.structs.asdict(account), roles=roles.get(f"user:{account.id}", []), groups=[])
+        for account in accounts
+    ]

@@ -1,0 +1,154 @@
+"""Make one plugin ready to answer: import it, hear what it adds, and build its application.
+
+Every step raises `PluginFault` when the plugin is at fault; the host parks it and goes on with the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from plugin_host.gateway.application import Built, RouteRules, build
+from plugin_host.plugins import activation
+from plugin_host.sdk.context import SYSTEM, Access, Actor, PluginContext, Services, Work
+from plugin_host.sdk.errors import PluginFault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from plugin_host.database import Database
+    from plugin_host.gateway.gate import Gate
+    from plugin_host.plugins.activation import Contributions, Declared, Relay
+    from plugin_host.plugins.plan import Found, Plan, PlanEntry
+    from plugin_host.plugins.services import Offers
+    from plugin_host.settings import Settings
+
+
+@dataclass(frozen=True)
+class Running:
+    """One plugin that has been activated, with all that was made for it."""
+
+    relay: Relay
+    declared: Declared
+    contributions: Contributions
+    context: PluginContext[Any]
+    built: Built
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What every unit of work of a plugin is handed."""
+
+    services: Services
+    settings: object
+    log: logging.Logger
+
+
+class Assembly:
+    """The bench on which plugins are put together; it keeps what their units of work are handed."""
+
+    def __init__(
+        self, settings: Settings, database: Database, offers: Offers, access: Callable[[Work], Access]
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._offers = offers
+        self._access = access
+        self._parts: dict[str, _Parts] = {}
+
+    def assemble(self, plan: Plan, entry: PlanEntry, gate: Gate) -> Running:
+        """Put one plugin together; what it requires stands already. Raises `PluginFault`."""
+        found = plan.found[entry.id]
+        relay = activation.load(found)
+        declared = activation.declare(relay, found, self._settings.plugins.get(entry.id, {}))
+        context = self._context(entry, found, declared)
+        try:
+            contributions = activation.contribute(relay, context)
+            for service in contributions.services:
+                self._offers.add(entry.id, service)
+            built = build(
+                entry.id,
+                contributions.routes,
+                names=_rules(plan, entry, declared),
+                gate=gate,
+                body_limit=self._settings.limits.body,
+            )
+        except PluginFault:
+            self.forget(entry.id)
+            raise
+        return Running(relay, declared, contributions, context, built)
+
+    def forget(self, plugin: str) -> None:
+        """Take back what a stopped plugin was given and gave."""
+        self._offers.withdraw(plugin)
+        self._parts.pop(plugin, None)
+
+    def open(self, plugin: str, actor: Actor, write: bool) -> Work:  # noqa: FBT001 - the gate's call, once a request
+        """Open the unit of work of one call; nothing reaches the database before it is asked for."""
+        parts = self._parts[plugin]
+        return Work(
+            plugin=plugin,
+            actor=actor,
+            unit=self._database.unit(write=write),
+            access=self._access,
+            services=parts.services,
+            settings=parts.settings,
+            log=parts.log,
+        )
+
+    @contextlib.asynccontextmanager
+    async def work(self, plugin: str, actor: Actor | None = None) -> AsyncIterator[Work]:
+        """Run one unit of work outside a request: committed at the end, rolled back on an exception."""
+        work = self.open(plugin, actor or SYSTEM, write=True)
+        try:
+            yield work
+            await work.unit.commit()
+        except BaseException:
+            await work.unit.rollback()
+            raise
+        finally:
+            await work.unit.close()
+
+    def _context(self, entry: PlanEntry, found: Found, declared: Declared) -> PluginContext[Any]:
+        manifest = found.manifest
+        needs = {*manifest.requires, *manifest.optional} if manifest is not None else set()
+        parts = _Parts(
+            services=self._offers.seen_by(entry.id, needs),
+            settings=declared.settings,
+            log=logging.getLogger(f"plugin_host.plugins.{entry.id}"),
+        )
+        self._parts[entry.id] = parts
+        return PluginContext(
+            id=entry.id,
+            settings=parts.settings,
+            services=parts.services,
+            log=parts.log,
+            open_work=lambda actor: self.work(entry.id, actor),
+        )
+
+
+OWN_DATABASE: Final = Reason(
+    code="manifest_invalid",
+    text='plugin.json says data.database = "own"; this release keeps the tables of all plugins in one database.',
+    way_out='Leave out data.database, or say "default".',
+)
+
+
+def _rules(plan: Plan, entry: PlanEntry, declared: Declared) -> RouteRules:
+    """Say which permissions the plugin's routes may name, and whose the others are."""
+    scopes: dict[str, Mapping[str, str]] = {
+        other.id: {permission.name: permission.scope for permission in plan.found[other.id].permissions.permissions}
+        for other in plan.entries
+        if other.id in plan.found
+    }
+    scopes[entry.id] = {permission.name: permission.scope for permission in declared.permissions}
+    needed = {*entry.requires, *entry.optional} - {entry.id}
+    return RouteRules(
+        plugin=entry.id,
+        own=scopes[entry.id],
+        required={name: scope for plugin in needed for name, scope in scopes.get(plugin, {}).items()},
+        known={name: plugin for plugin, names in scopes.items() for name in names},
+        public=plan.found[entry.id].permissions.public,
+    )

@@ -1,0 +1,96 @@
+"""The front desk: who is asking, may they, and what stands at each address besides the plugins' API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar.connection import ASGIConnection
+
+from plugin_host.core.api.health import health_endpoints
+from plugin_host.gateway.dispatcher import Table
+from plugin_host.gateway.problems import send_problem
+from plugin_host.sdk.context import ANONYMOUS, Actor
+from plugin_host.sdk.errors import Problem
+from plugin_host.shell.assets import send_asset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from plugin_host.core.plugin import Core
+    from plugin_host.core.standing import HostView, Standing
+
+WHILE_SETTING_UP: Final = frozenset({"/api/core/setup", "/api/core/shell"})
+
+
+class Front:
+    """Answers the gate's questions from what stands now, and serves the page and its files."""
+
+    def __init__(self, host: HostView, core: Core) -> None:
+        self._host = host
+        self._core = core
+
+    async def authenticate(self, scope: Any) -> Actor:
+        """Say who sent this. Before there is an administrator, nobody may do anything but make one."""
+        if self._core.setup_required and scope["path"] not in WHILE_SETTING_UP and await self._core.setup_needed():
+            raise Problem(503, "setup_required", "There is no administrator yet: open /setup with the console's code.")
+        if self._core.users is None:
+            return await self._core.principals.resolve(scope)
+        identity = await self._core.users.authenticate(ASGIConnection(scope))
+        if identity is None:
+            return ANONYMOUS
+        return Actor(
+            id=identity.id,
+            username=identity.username,
+            display=identity.display,
+            roles=tuple(identity.roles),
+            groups=tuple(identity.groups),
+        )
+
+    def holds(self, actor: Actor, permission: str) -> bool:
+        """Say whether the actor holds it, on some object at least: a look-up when asked before."""
+        return self._host.standing.snapshot.holds(actor.subjects, permission)
+
+    def table(self, standing: Standing) -> Table:
+        """Lay out the addresses of what stands."""
+        generation = standing.generation
+        return Table(
+            apps=generation.apps,
+            answer=generation.answer,
+            page=self.page,
+            assets=self.assets,
+            extra=health_endpoints(self._host),
+        )
+
+    async def page(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send the shell's page: the same for everybody, at every address of the shell."""
+        body, headers = self._core.page.render(scope["plugin_host.base"])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def assets(self, scope: Any, receive: Any, send: Any, plugin: str, folder: str, path: str) -> None:
+        """Send a file of the shell to anybody, a plugin's to whoever may see one of its screens."""
+        shell = self._core.page.assets
+        if plugin == "core" and folder == shell.hash:
+            asset = shell.find(path)
+            if asset is not None:
+                await send_asset(asset, scope, send, public=True)
+                return
+        problem = await self._send_plugin_file(scope, send, plugin, folder, path)
+        if problem is not None:
+            await send_problem(problem, scope, send)
+
+    async def _send_plugin_file(self, scope: Any, send: Any, plugin: str, folder: str, path: str) -> Problem | None:
+        standing = self._host.standing
+        try:
+            actor = await self.authenticate(scope)
+        except Problem as problem:
+            return problem
+        if not standing.may_load(actor, plugin):
+            # Whether the plugin or the file exists is not told to those who may see neither.
+            return Problem(403, "forbidden") if actor.signed_in else Problem(401, "not_signed_in")
+        files: Mapping[str, Any] = standing.assets
+        asset = files[plugin].find(path) if plugin in files and files[plugin].hash == folder else None
+        if asset is None:
+            return Problem(404, "not_found", "There is no such file; reload the page if the plugin was upgraded.")
+        await send_asset(asset, scope, send, public=standing.public_files(plugin))
+        return None

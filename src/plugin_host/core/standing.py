@@ -1,0 +1,167 @@
+"""What stands now: the generation that answers, and all that people may see of it, in one frozen value.
+
+The host makes a new one whenever plugins come or go and swaps it in one assignment; core's handlers and
+the gate read it through `HostView`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from plugin_host.access.snapshot import Catalogue, Snapshot, compile_rules
+from plugin_host.menu import PlacedItem
+from plugin_host.sdk.models import PluginBase
+from plugin_host.shell.assets import Assets
+from plugin_host.shell.screens import PlacedScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from plugin_host.database import Database
+    from plugin_host.plugins.generation import Generation
+    from plugin_host.plugins.plan import Found, Plan
+    from plugin_host.sdk.context import Actor
+    from plugin_host.sdk.manifest import MenuItem
+    from plugin_host.settings import Settings
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A generation with its rules, menu, screens, UI files and object classes."""
+
+    generation: Generation
+    snapshot: Snapshot
+    menu: tuple[PlacedItem, ...]
+    screens: tuple[PlacedScreen, ...]
+    assets: Mapping[str, Assets]
+    objects: Mapping[str, type[PluginBase]]
+
+    def may(self, actor: Actor, permission: str) -> bool:
+        """Tell whether the actor holds it, on some object at least; `signed-in` and `public` are words."""
+        if permission == "public":
+            return True
+        if permission == "signed-in":
+            return actor.signed_in
+        return self.snapshot.holds(actor.subjects, permission)
+
+    def held(self, actor: Actor) -> list[str]:
+        """Name the permissions that the actor holds, on some object at least."""
+        return sorted(self.snapshot.held(actor.subjects)) if actor.signed_in else []
+
+    def may_load(self, actor: Actor, plugin: str) -> bool:
+        """Tell whether the actor may load a plugin's UI files: whoever may see one of its screens."""
+        return any(screen.plugin == plugin and self.may(actor, screen.permission) for screen in self.screens)
+
+    def public_files(self, plugin: str) -> bool:
+        """Tell whether anybody may load the plugin's UI files, so that shared caches may keep them."""
+        return any(screen.plugin == plugin and screen.permission == "public" for screen in self.screens)
+
+
+class HostView(ABC):
+    """What core's handlers may ask of the host they run in."""
+
+    settings: Settings
+    database: Database
+
+    @property
+    @abstractmethod
+    def standing(self) -> Standing:
+        """What stands now."""
+
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether every wished plugin is active or parked with its reason."""
+
+    @property
+    @abstractmethod
+    def setup_required(self) -> bool:
+        """Whether there is no administrator yet."""
+
+    @abstractmethod
+    async def plan(self) -> Plan:
+        """What starting now would do."""
+
+
+def stand(generation: Generation) -> Standing:
+    """Put a generation's rules, menu, screens, UI files and classes together."""
+    declared = generation.declared
+    catalogue = Catalogue.of(permission for part in declared.values() for permission in part.permissions)
+    found = generation.plan.found
+    scanned = {plugin: files for plugin in declared if (files := _scan(plugin, found[plugin])) is not None}
+    roles = [role for plugin in declared for role in found[plugin].permissions.roles]
+    return Standing(
+        generation=generation,
+        snapshot=Snapshot(catalogue, compile_rules(catalogue, roles)),
+        menu=tuple(_menu(declared, found)),
+        screens=tuple(screen for plugin in declared for screen in _screens(plugin, found[plugin], scanned)),
+        assets=scanned,
+        objects=_objects(frozenset(declared)),
+    )
+
+
+def _scan(plugin: str, found: Found) -> Assets | None:
+    """Read the UI files of a plugin that has screens."""
+    folder = found.candidate.folder
+    if folder is None or found.manifest is None or found.manifest.ui is None or not (folder / "ui").is_dir():
+        return None
+    return Assets.scan(plugin, folder / "ui")
+
+
+def _screens(plugin: str, found: Found, scanned: Mapping[str, Assets]) -> Iterable[PlacedScreen]:
+    ui = found.manifest.ui if found.manifest is not None else None
+    files = scanned.get(plugin)
+    if ui is None or files is None:
+        return
+    for screen in ui.screens:
+        entry = getattr(screen, "entry", None)
+        yield PlacedScreen(
+            plugin=plugin,
+            id=screen.id,
+            path=screen.path.strip("/"),
+            kind=str(screen.__struct_config__.tag),
+            title=screen.title,
+            permission=screen.permission,
+            entry=files.url(_below_ui(entry)) if entry else "",
+            styles=tuple(files.url(_below_ui(style)) for style in screen.styles),
+        )
+
+
+def _below_ui(path: str) -> str:
+    return path.removeprefix("ui/")
+
+
+def _menu(declared: Mapping[str, object], found: Mapping[str, Found]) -> Iterable[PlacedItem]:
+    for plugin, part in declared.items():
+        manifest = found[plugin].manifest
+        screens = {screen.id: screen for screen in manifest.ui.screens} if manifest and manifest.ui else {}
+        items: Iterable[MenuItem] = part.menu  # type: ignore[attr-defined]
+        for item in items:
+            screen = screens.get(item.screen or "")
+            to = item.to or (f"/{plugin}/{screen.path.strip('/')}".rstrip("/") if screen else None)
+            yield PlacedItem(
+                plugin=plugin,
+                id=item.id,
+                title=item.title or (screen.title if screen else item.id),
+                icon=item.icon,
+                to=to,
+                permission=item.permission or (screen.permission if screen else "signed-in"),
+                group=item.group,
+                parent=item.parent,
+                after=item.after,
+            )
+
+
+def _objects(plugins: frozenset[str]) -> dict[str, type[PluginBase]]:
+    """Find the class of each object scope: `__object__` of the models of active plugins."""
+    classes: dict[str, type[PluginBase]] = {}
+    todo: list[type[PluginBase]] = list(PluginBase.__subclasses__())
+    while todo:
+        cls = todo.pop()
+        todo += cls.__subclasses__()
+        kind = cls.__dict__.get("__object__")
+        if kind is not None and cls.__plugin__ in plugins and hasattr(cls, "__table__"):
+            classes[kind] = cls
+    return classes
