@@ -25,7 +25,7 @@ def differences(database: Database) -> list[Any]:
     def ours(name: str | None, kind: str, parents: Any) -> bool:
         return (name if kind == "table" else parents["table_name"]) in OURS if kind != "schema" else True
 
-    def ours_said(item: Any, _name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:
+    def ours_said(item: Any, _name: str | None, kind: str, _reflected: object, _other: object) -> bool:
         return (item if kind == "table" else item.table).name in OURS
 
     options = {"compare_type": True, "include_name": ours, "include_object": ours_said}

@@ -55,11 +55,14 @@ async def test_without_a_hash_no_password_is_right(passwords: Passwords) -> None
 
 
 async def test_the_hash_for_nobody_costs_what_a_real_one_costs(passwords: Passwords) -> None:
-    assert extract_parameters(passwords._dummy) == extract_parameters(await passwords.hash(GOOD))  # noqa: SLF001
+    assert extract_parameters(passwords._dummy) == extract_parameters(await passwords.hash(GOOD))
 
 
-async def test_a_damaged_hash_is_a_wrong_password(passwords: Passwords) -> None:
-    assert not await passwords.verify("$argon2id$broken", GOOD)
+@pytest.mark.parametrize("damaged", ["$argon2id$broken", "no hash at all"])
+async def test_a_damaged_hash_is_a_wrong_password_for_the_same_work(held: Held, damaged: str) -> None:
+    held.go.set()
+    assert not await held.verify(damaged, GOOD)
+    assert held.begun == 2  # the damaged one, which costs nothing, and nobody's
 
 
 @pytest.mark.parametrize("password", ["a\x00b" * 6, " " * 64, "\N{GRINNING FACE}" * 200, " padded on both ends "])

@@ -6,10 +6,10 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from plugin_host.auth.people import Credentials, People, check_names, check_profile, fold
+from plugin_host.auth.tables import User
 from plugin_host.sdk.context import UserRecord
 from plugin_host.sdk.errors import Problem
 
@@ -69,7 +69,9 @@ def test_an_empty_mail_address_is_none() -> None:
     assert check_names("Ann", "") == ("Ann", None)
 
 
-@pytest.mark.parametrize("mail", ["ann", "@example.org", "ann@", "a b@example.org", "ann@e\x00.org", f"{'x' * 250}@e.org"])
+@pytest.mark.parametrize(
+    "mail", ["ann", "@example.org", "ann@", "a b@example.org", "ann@e\x00.org", f"{'x' * 250}@e.org"]
+)
 def test_what_is_no_mail_address_is_refused(mail: str) -> None:
     with pytest.raises(Problem) as caught:
         check_names("Ann", mail)
@@ -215,7 +217,7 @@ async def test_deleting_takes_the_sessions_along(
     await sign_in(database, user.id)
 
     async def remove(db: Any) -> None:
-        await people.delete(db, await people.by_id(db, user.id))
+        await people.delete(db, await db.get_one(User, user.id))
 
     before = await database.revision()
     await change(database, remove)
@@ -224,15 +226,21 @@ async def test_deleting_takes_the_sessions_along(
 
 
 @pytest.mark.parametrize(
-    "act", [lambda p, db, u: p.rename(db, u, "Ann E.", None), lambda p, db, u: p.set_status(db, u, "disabled")]
+    "act",
+    [lambda p, db, u: p.rename(db, u, "Ann E.", None), lambda p, db, u: p.set_status(db, u, "disabled")],
+    ids=["rename", "set_status"],
 )
 async def test_what_actors_carry_voids_the_caches(
-    database: Database, people: People, add_user: Callable[..., Any], change: Callable[..., Any], act: Callable[..., Any]
+    database: Database,
+    people: People,
+    add_user: Callable[..., Any],
+    change: Callable[..., Any],
+    act: Callable[..., Any],
 ) -> None:
     user = await add_user(database)
 
     async def work(db: Any) -> None:
-        await act(people, db, await people.by_id(db, user.id))
+        await act(people, db, await db.get_one(User, user.id))
 
     before = await database.revision()
     await change(database, work)
@@ -245,9 +253,9 @@ async def test_a_new_password_is_kept(
     user = await add_user(database, password_hash="old")
 
     async def work(db: Any) -> None:
-        await people.set_password(db, await people.by_id(db, user.id), "new")
+        await people.set_password(db, await db.get_one(User, user.id), "new")
 
     await change(database, work)
     known = await people.credentials("ann")
     assert known is not None
-    assert known.password_hash == "new"  # noqa: S105 - no password
+    assert known.password_hash == "new"

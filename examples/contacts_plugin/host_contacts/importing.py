@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from host_contacts.checks import faults
 
 if TYPE_CHECKING:
+    from _csv import Reader as CsvReader
     from collections.abc import Iterable, Iterator
 
 COLUMNS: Final = ("name", "email", "phone", "company")
@@ -38,7 +39,8 @@ def read(lines: Iterable[str]) -> Sheet:
 
     All lines are read, so that all errors can be mended in one go.
     """
-    records = _records(lines)
+    reader = csv.reader(lines, strict=True)
+    records = _records(reader)
     try:
         _, header = next(records, (1, []))
         names = [name.strip().lower() for name in header]
@@ -46,7 +48,7 @@ def read(lines: Iterable[str]) -> Sheet:
             return Sheet((), (error,))
         return _sheet(names, records)
     except csv.Error as error:
-        return Sheet((), (f"this is no CSV file: {error}",))
+        return Sheet((), (f"line {reader.line_num}: this is no CSV file ({error})",))
 
 
 def _sheet(names: list[str], records: Iterator[tuple[int, list[str]]]) -> Sheet:
@@ -54,18 +56,22 @@ def _sheet(names: list[str], records: Iterator[tuple[int, list[str]]]) -> Sheet:
     errors: list[str] = []
     for line, record in records:
         if len(record) != len(names):
-            errors.append(f"line {line}: {len(record)} columns, but the header has {len(names)}")
+            count = "1 column" if len(record) == 1 else f"{len(record)} columns"
+            errors.append(f"line {line}: {count}, but the header has {len(names)}")
             continue
         fields = {name: text.strip() or None for name, text in zip(names, record, strict=True)}
         row = Row(line, fields["name"] or "", fields.get("email"), fields.get("phone"), fields.get("company"))
         rows.append(row)
         wrong = faults({"name": row.name, "email": row.email, "phone": row.phone, "company": row.company})
-        errors += [f"line {line}: {field} {fields[field]!r} {fault}" for field, fault in wrong.items()]
+        errors += [f"line {line}: {_worded(field, fields[field], fault)}" for field, fault in wrong.items()]
     return Sheet(tuple(rows), tuple(errors))
 
 
-def _records(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(lines, strict=True)
+def _worded(field: str, text: str | None, fault: str) -> str:
+    return f"{field} is missing" if text is None else f"{field} {text!r}: {fault}"
+
+
+def _records(reader: CsvReader) -> Iterator[tuple[int, list[str]]]:
     begin = 1
     for record in reader:
         if any(text.strip() for text in record):

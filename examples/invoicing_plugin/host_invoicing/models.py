@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Literal, TypeAlias
 
 from sqlalchemy import CheckConstraint, Date, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from plugin_host.sdk import ExactDecimal, PluginBase, object_id
+
+State: TypeAlias = Literal["draft", "sent", "paid"]
 
 QUANTITY = ExactDecimal(18, 3)
 MONEY = ExactDecimal(18, 2)
@@ -34,7 +37,7 @@ class Invoice(Base):
 
     id: Mapped[str] = object_id()
     number: Mapped[str | None] = mapped_column(String(20), unique=True)
-    state: Mapped[str] = mapped_column(String(10), default="draft", index=True)
+    state: Mapped[State] = mapped_column(String(10), default="draft", index=True)
     # A person of contacts. No foreign key: contacts may be removed, and an invoice stays what it was, hence the name.
     customer_id: Mapped[str] = mapped_column(String(64), index=True)
     customer_name: Mapped[str] = mapped_column(String(200))

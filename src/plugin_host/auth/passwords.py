@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from plugin_host.sdk.errors import FieldError, Problem
 
@@ -93,10 +93,11 @@ class Passwords:
     def _matches(self, known: str | None, password: bytes) -> bool:
         try:
             return self._hasher.verify(known or self._dummy, password)
-        except InvalidHashError:  # a damaged row must not be told from a wrong password by the time it takes
-            return self._matches(None, password)
-        except VerificationError:
+        except VerifyMismatchError:
             return False
+        except (InvalidHashError, VerificationError):
+            # A damaged hash must not be told from a wrong password by the time it takes.
+            return self._matches(None, password)
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if not self._places.acquire(blocking=False):
@@ -111,7 +112,7 @@ class Passwords:
 def _weakness(password: str, username: str) -> str | None:
     size = len(_bytes(password))
     if size < MIN_BYTES:
-        return f"too_short: at least {MIN_BYTES} bytes, as in {MIN_BYTES} plain letters; several words are easy to remember"
+        return f"too_short: at least {MIN_BYTES} bytes, that is {MIN_BYTES} plain letters; take several words"
     if size > MAX_BYTES:
         return f"too_long: at most {MAX_BYTES} bytes"
     folded = password.casefold()

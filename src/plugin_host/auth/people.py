@@ -1,15 +1,15 @@
 """People: their accounts, and how plugins look them up.
 
-User names are compared folded: `Ann` and `ANN`, in wide letters too, are one person. Functions take the caller's session
-first; the two that need none open a short one of their own, because nobody may hold a transaction while a
-password is hashed.
+User names are compared folded: `Ann` and `ANN`, in wide letters too, are one person. Functions take the
+caller's session first; look-ups without one open a short transaction of their own, because nobody may hold
+one while a password is hashed.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import unicodedata
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError

@@ -91,7 +91,7 @@ class Principals:
         )
         self._revision: tuple[int, int] = (0, 0)
         self._cache: dict[str, _Held] = {}
-        self._writing: dict[str, asyncio.Task[None]] = {}
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def resolve(self, scope: MutableMapping[str, Any]) -> Actor:
         """Give the actor of an HTTP or WebSocket scope, `ANONYMOUS` if there is no session that holds.
@@ -122,7 +122,7 @@ class Principals:
     async def close(self) -> None:
         """Wait for what is being written."""
         while self._writing:
-            await asyncio.gather(*self._writing.values())
+            await asyncio.gather(*self._writing)
 
     def _token(self, scope: MutableMapping[str, Any]) -> bytes | None:
         """Cut the session cookie out of the headers, without parsing any other."""
@@ -179,10 +179,9 @@ class Principals:
     def _note_seen(self, held: _Held, now: float) -> None:
         """Write that the browser is in use, beside the request: it neither waits for this nor fails by it."""
         held.seen = now
-        if held.session not in self._writing:
-            task = asyncio.create_task(self._write_seen(held.session, now))
-            self._writing[held.session] = task
-            task.add_done_callback(lambda _: self._writing.pop(held.session, None))
+        task = asyncio.create_task(self._write_seen(held.session, now))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
     async def _write_seen(self, session_id: str, now: float) -> None:
         seen = dt.datetime.fromtimestamp(now, dt.UTC)

@@ -6,28 +6,143 @@ the same door, the keys differ.
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+from sqlalchemy import select
+
 from plugin_host.access.members import count_holders, roles_of, set_roles
 from plugin_host.auth.passwords import Passwords
-from plugin_host.auth.people import People
+from plugin_host.auth.people import People, check_profile
 from plugin_host.auth.principals import Principals
 from plugin_host.auth.sessions import Sessions
 from plugin_host.auth.setup import Setup
-from plugin_host.core.api.auth import auth_routes
+from plugin_host.auth.tables import User
+from plugin_host.core.api.auth import auth_routes, me_route
 from plugin_host.core.api.plugins import plugin_routes
+from plugin_host.core.api.roles import role_routes
 from plugin_host.core.api.shell import shell_routes
-from plugin_host.core.api.users import user_routes
+from plugin_host.core.api.users import show_users, user_routes
 from plugin_host.sdk.contributions import Service
 from plugin_host.sdk.hookspecs import hookimpl
 from plugin_host.sdk.services import USERS
+from plugin_host.shell.assets import Assets
 from plugin_host.shell.page import Page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from plugin_host.core.standing import HostView
     from plugin_host.database import Database
     from plugin_host.sdk.context import Users
     from plugin_host.settings import Settings
 
 FOLDER: Final = Path(__file__).parent
+STATIC: Final = FOLDER.parent / "shell" / "static"
+
+log = logging.getLogger("plugin_host")
+
+
+class Core:
+    """The host's own services. `users` are those of an embedding application: then core signs nobody in."""
+
+    def __init__(self, settings: Settings, database: Database, users: Users | None) -> None:
+        auth = settings.auth
+        https = (settings.public_url or "").startswith("https:")
+        idle = dt.timedelta(seconds=auth.session_idle)
+        self.database = database
+        self.users = users
+        self.setup_required = users is None
+        self.passwords = Passwords(auth.argon2.time_cost, auth.argon2.memory_kib, auth.argon2.parallelism)
+        self.people = People(database)
+        self.sessions = Sessions(idle=idle, absolute=dt.timedelta(seconds=auth.session_absolute), https=https)
+        self.principals = Principals(database, roles_of=roles_of, idle=idle, https=https)
+        self.page = Page(Assets.scan("core", STATIC), msgspec.to_builtins(settings.theme))
+        self._announce: Callable[[str], None] = lambda code: log.warning("Set-up code: %s", code)
+        self.setup = Setup(database, count_holders=count_holders, announce=lambda code: self._announce(code))
+
+    async def setup_needed(self) -> bool:
+        """Tell whether there is no administrator yet; `setup_required` is the answer to the last such question."""
+        if self.setup_required:
+            unit = self.database.unit(write=False)
+            try:
+                self.setup_required = await self.setup.needed(unit.session)
+            finally:
+                await unit.close()
+        return self.setup_required
+
+    async def setup_code(self, announce: Callable[[str], None] | None = None) -> str | None:
+        """Make a new one-time code if there is no administrator; `announce` prints those that replace it."""
+        if announce is not None:
+            self._announce = announce
+        return await self.setup.code() if await self.setup_needed() else None
+
+    async def add_user(
+        self, username: str, password: str, *, display: str | None = None, roles: Collection[str] = (), checked: bool = True
+    ) -> dict[str, Any]:
+        """Add somebody from the command line; without `checked` any password will do, as in a demonstration."""
+        profile = check_profile(username, display)
+        if checked:
+            self.passwords.check_strength(password, profile.username)
+        hashed = await self.passwords.hash(password)
+        unit = self.database.unit()
+        try:
+            user = await self.people.create(unit.session, profile, hashed)
+            if roles:
+                await set_roles(unit.session, user.id, list(roles), "system")
+            (shown,) = await show_users(unit.session, [user])
+            await unit.commit()
+        finally:
+            await unit.close()
+        return shown
+
+    async def list_users(self) -> list[dict[str, Any]]:
+        """Give everybody with their roles, in the order of their user names."""
+        unit = self.database.unit(write=False)
+        try:
+            everybody = (await unit.session.scalars(select(User).order_by(User.username_key))).all()
+            return await show_users(unit.session, everybody)
+        finally:
+            await unit.close()
+
+    async def close(self) -> None:
+        """End what was begun: the password threads, and writes under way."""
+        await self.principals.close()
+        self.passwords.close()
+
+
+class CorePlugin:
+    """The hooks of core."""
+
+    def __init__(self, core: Core, host: HostView) -> None:
+        self._core = core
+        self._host = host
+
+    @hookimpl
+    def register_services(self) -> list[Service[Any]]:
+        """Offer the look-up of people: core's own, or the embedding application's."""
+        return [Service(USERS, self._core.users or self._core.people)]
+
+    @hookimpl
+    def register_routes(self) -> list[Any]:
+        """Offer what stands under /api/core; sign-in and users only where core signs people in."""
+        host, core = self._host, self._core
+        routes = [*shell_routes(host), *plugin_routes(host), *role_routes(host)]
+        held = lambda actor: host.standing.held(actor)  # noqa: E731 - what stands changes
+        if core.users is not None:
+            return [*routes, me_route(held)]
+        return [
+            *routes,
+            *auth_routes(
+                passwords=core.passwords, people=core.people, sessions=core.sessions, setup=core.setup, held=held
+            ),
+            *user_routes(
+                passwords=core.passwords, people=core.people, sessions=core.sessions, known_roles=self._known_roles
+            ),
+        ]
+
+    def _known_roles(self) -> set[str]:
+        return {role for entry in self._host.standing.generation.plan.active for role in entry.roles}

@@ -103,15 +103,21 @@ def auth_routes(
         await _end_current(sessions, db, request)
         return Response(None, status_code=204, headers={"set-cookie": sessions.clear_cookie(request.scope)})
 
+    return [set_up, login, logout, me_route(held, people)]
+
+
+def me_route(held: Callable[[Actor], Iterable[str]], people: People | None = None) -> Any:
+    """Make the handler that tells who one is; without `people`, actors come from an embedding application."""
+
     @get("/auth/me", permission="signed-in")
     async def me(actor: Actor, db: AsyncSession) -> Me:
         """Answer who asks, what they may do, and through which roles."""
-        user = await people.by_id(db, actor.id)
-        email = None if user is None else user.email  # an actor may also come from somewhere else
+        user = await people.by_id(db, actor.id) if people is not None else None
+        email = user.email if user is not None else None
         person = PersonOut(actor.id, actor.username, actor.display, email)
         return Me(person, sorted(held(actor)), sorted(actor.roles))
 
-    return [set_up, login, logout, me]
+    return me
 
 
 async def _prove(passwords: Passwords, people: People, db: AsyncSession, data: Login) -> User:

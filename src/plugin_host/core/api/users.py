@@ -20,7 +20,6 @@ from plugin_host.database import bump
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.listing import Listing, Page
-from plugin_host.sdk.models import to
 from plugin_host.sdk.routing import delete, get, patch, post, put
 
 if TYPE_CHECKING:
@@ -80,34 +79,14 @@ def user_routes(
 ) -> list[Any]:
     """Make the handlers of looking after people; `known_roles` names the roles of the active plugins."""
 
-    @get("/users", permission=MANAGE)
-    async def list_users(listing: Listing, db: AsyncSession) -> Page[UserOut]:
-        """List people."""
-        page = await listing.page(
-            db,
-            people.statement(),
-            AccountOut,
-            search=[User.username, User.display, User.email],
-            sort=[User.username, User.display, User.email, User.status],
-            filters=[User.username, User.email, User.status],
-        )
-        return Page(await _with_roles(db, page.items), page.next)
-
-    @get("/users/{user_id:str}", permission=MANAGE)
-    async def show_user(user_id: str, db: AsyncSession) -> UserOut:
-        """Show one person."""
-        return await _show(db, await _find(people, db, user_id))
-
     @post("/users", permission=MANAGE)
     async def create_user(data: UserIn, actor: Actor, db: AsyncSession) -> UserOut:
         """Add a person."""
         profile = check_profile(data.username, data.display, data.email)
-        if data.password is None:
-            detail = "required in this release, which cannot invite people"
-            raise Problem(422, "invalid", f"password: {detail}", errors=[FieldError("/password", detail)])
-        passwords.check_strength(data.password, profile.username)
+        password = _required(data.password)
+        passwords.check_strength(password, profile.username)
         _check_roles(data.roles, known_roles())
-        hashed = await passwords.hash(data.password)
+        hashed = await passwords.hash(password)
         user = await people.create(db, profile, hashed)
         if data.roles:
             await set_roles(db, user.id, data.roles, actor.id)
@@ -152,7 +131,34 @@ def user_routes(
         await set_roles(db, user.id, data.roles, actor.id)
         return await _show(db, user)
 
-    return [list_users, show_user, create_user, change_user, delete_user, set_user_roles]
+    return [*_looking(people), create_user, change_user, delete_user, set_user_roles]
+
+
+async def show_users(db: AsyncSession, users: Sequence[User]) -> list[dict[str, Any]]:
+    """Give people in the shape of the API, for commands."""
+    return [msgspec.to_builtins(user) for user in await _with_roles(db, users)]
+
+
+def _looking(people: People) -> list[Any]:
+    @get("/users", permission=MANAGE)
+    async def list_users(listing: Listing, db: AsyncSession) -> Page[UserOut]:
+        """List people."""
+        page = await listing.page(
+            db,
+            people.statement(),
+            AccountOut,
+            search=[User.username, User.display, User.email],
+            sort=[User.username, User.display, User.email, User.status],
+            filters=[User.username, User.email, User.status],
+        )
+        return Page(await _with_roles(db, page.items), page.next)
+
+    @get("/users/{user_id:str}", permission=MANAGE)
+    async def show_user(user_id: str, db: AsyncSession) -> UserOut:
+        """Show one person."""
+        return await _show(db, await _find(people, db, user_id))
+
+    return [list_users, show_user]
 
 
 async def _rename(people: People, db: AsyncSession, user: User, data: UserChange) -> None:
@@ -182,6 +188,13 @@ async def _new_password(passwords: Passwords, people: People, user_id: str, data
         raise _no_such_user(user_id)
     passwords.check_strength(data.password, record.username)
     return await passwords.hash(data.password)
+
+
+def _required(password: str | None) -> str:
+    if password is None:
+        detail = "required in this release, which cannot invite people"
+        raise Problem(422, "invalid", f"password: {detail}", errors=[FieldError("/password", detail)])
+    return password
 
 
 def _check_roles(wanted: Sequence[str], known: Collection[str]) -> None:
@@ -221,12 +234,12 @@ async def _another_administrator(db: AsyncSession, user: User) -> bool:
 
 
 async def _show(db: AsyncSession, user: User) -> UserOut:
-    return (await _with_roles(db, [to(user, AccountOut)]))[0]
+    return (await _with_roles(db, [user]))[0]
 
 
-async def _with_roles(db: AsyncSession, accounts: Sequence[AccountOut]) -> list[UserOut]:
+async def _with_roles(db: AsyncSession, users: Sequence[User | AccountOut]) -> list[UserOut]:
     """Add everybody's roles in one query. Nobody is in a group: this release has none."""
-    subjects = [f"user:{account.id}" for account in accounts]
+    subjects = [f"user:{user.id}" for user in users]
     rows = await db.execute(
         select(RoleMember.subject, RoleMember.role).where(RoleMember.subject.in_(subjects)).order_by(RoleMember.role)
     )
@@ -234,6 +247,6 @@ async def _with_roles(db: AsyncSession, accounts: Sequence[AccountOut]) -> list[
     for subject, role in rows:
         roles.setdefault(subject, []).append(role)
     return [
-        UserOut(**msgspec.structs.asdict(account), roles=roles.get(f"user:{account.id}", []), groups=[])
-        for account in accounts
+        UserOut(user.id, user.username, user.display, user.email, user.status, roles.get(f"user:{user.id}", []), [])
+        for user in users
     ]

@@ -1,0 +1,20 @@
+"""Sphinx: markdown pages, built with `-n -W` so that a dead link is an error."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+
+project = "plugin-host"
+author = "The plugin-host authors"
+project_copyright = "2026, The plugin-host authors"
+release = version = installed_version("plugin-host")
+
+extensions = ["myst_parser"]
+exclude_patterns = ["_build", "changelog"]
+nitpicky = True
+
+html_theme = "furo"
+html_title = f"plugin-host {version}"
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3

@@ -1,0 +1,244 @@
+"""The gate: every request to a plugin passes here, after routing and before anything of the plugin's runs.
+
+1. A page of another origin is refused, and a CORS preflight is answered without running anything.
+2. Whoever asks is named, and must hold the permission that the route declares.
+3. A unit of work is made; nothing is opened before the plugin asks for it.
+4. When the answer begins, the work is committed first; a 4xx or 5xx answer undoes it. A commit that fails
+   becomes the answer. So no success leaves for something that was not kept.
+5. A route of object scope must have asked for a decision, or its work is undone.
+
+The gate answers its refusals itself: an exception handler of the plugin never sees them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar.middleware import ASGIMiddleware
+
+from plugin_host.gateway.origin import SAFE_METHODS, check_origin
+from plugin_host.gateway.problems import FAILED, REQUEST_ID, log_unexpected, send_problem, to_problem
+from plugin_host.sdk.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from litestar.types import ASGIApp, Receive, Scope, Send
+
+    from plugin_host.sdk.context import Actor, Work
+
+NEED: Final = "plugin_host.need"
+"""Where a handler's `opt` says what it needs; set by `application.build`, refused in a plugin's own `opt`."""
+WORK: Final = "plugin_host.work"
+SESSION_EXPIRED: Final = "plugin_host.session_expired"
+
+_BAD_REQUEST: Final = 400
+
+log = logging.getLogger("plugin_host.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a handler needs before it is called.
+
+    One of `permissions` lets the actor in (a path's OPTIONS has those of all its handlers). `decides`: it is of
+    object scope and must ask for a decision. `json`: it reads a JSON body.
+    """
+
+    plugin: str
+    permissions: tuple[str, ...]
+    decides: bool = False
+    json: bool = False
+
+
+class Gate(ASGIMiddleware):
+    """The middleware in front of every plugin's handlers.
+
+    `authenticate` names whoever sent the request, `holds` says whether somebody holds a permission (on some
+    object at least), `open_work` makes the unit of work of one call. `public_origin` is where browsers see the
+    host, if it is not what the Host header says.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticate: Callable[[Scope], Awaitable[Actor]],
+        holds: Callable[[Actor, str], bool],
+        open_work: Callable[[str, Actor, bool], Work],
+        public_origin: str | None = None,
+    ) -> None:
+        self._authenticate = authenticate
+        self._holds = holds
+        self._open_work = open_work
+        self._public_origin = public_origin
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Let the request in, or answer why not."""
+        need: Need | None = scope["route_handler"].opt.get(NEED)
+        answering: dict[str, Any] = scope  # type: ignore[assignment] # a typed dict with keys of ours
+        try:
+            if _is_preflight(answering):
+                await send({"type": "http.response.start", "status": 204, "headers": []})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            actor = await self._admit(scope, need)
+            if need is None:  # cannot be: every handler is walked over at load
+                raise Problem(403, "forbidden", "This route declares no permission.")
+            if need.json:
+                _require_json(answering)
+        except Problem as problem:
+            await send_problem(problem, answering, send)
+            return
+        scope["user"] = actor
+        if scope["type"] == "websocket":
+            work = self._open_work(need.plugin, actor, True)  # noqa: FBT003 - positional: the seam's signature
+            await self._converse(answering, receive, send, next_app, need, work)
+            return
+        work = self._open_work(need.plugin, actor, scope["method"] not in SAFE_METHODS)
+        answering[WORK] = work
+        await _Call(need, work, answering, send).run(next_app, receive)
+
+    async def _admit(self, scope: Scope, need: Need | None) -> Actor:
+        try:
+            check_origin(scope, self._public_origin)  # type: ignore[arg-type] # as above
+            actor = await self._authenticate(scope)
+            if need is None or self._may(actor, need.permissions):
+                return actor
+        except Problem:
+            raise
+        except Exception as error:
+            # Never an allow: who cannot be known, or judged, is not let in.
+            log.exception("cannot tell who asks, or what they may (request %s)", scope.get(REQUEST_ID, "-"))
+            problem = to_problem(error)
+            if problem.status >= 500 and problem.code == "internal_error":  # noqa: PLR2004 - a status
+                problem = Problem(503, "unavailable", "Sign-in or permissions cannot be checked right now.")
+            raise problem from error
+        raise _refusal(actor, need, scope)
+
+    def _may(self, actor: Actor, permissions: tuple[str, ...]) -> bool:
+        for permission in permissions:
+            if permission == "public":
+                return True
+            if permission == "signed-in":
+                if actor.signed_in:
+                    return True
+            elif self._holds(actor, permission):
+                return True
+        return False
+
+    async def _converse(
+        self, scope: dict[str, Any], receive: Receive, send: Send, next_app: ASGIApp, need: Need, work: Work
+    ) -> None:
+        """Run a WebSocket: one unit of work, committed when the handler has returned."""
+        scope[WORK] = work
+        try:
+            await next_app(scope, receive, send)  # type: ignore[arg-type] # as above
+            if need.decides and not work.asked:
+                log.error("plugin %s: a WebSocket of object scope asked for no decision; undone", need.plugin)
+            elif work.unit.opened and FAILED not in scope:
+                await work.unit.commit()
+        finally:
+            if work.unit.opened:
+                await work.unit.close()
+
+
+class _Call:
+    """One HTTP call: the answer waits for the commit."""
+
+    __slots__ = ("_need", "_replaced", "_scope", "_send", "_work")
+
+    def __init__(self, need: Need, work: Work, scope: dict[str, Any], send: Send) -> None:
+        self._need = need
+        self._work = work
+        self._scope = scope
+        self._send = send
+        self._replaced = False
+
+    async def run(self, next_app: ASGIApp, receive: Receive) -> None:
+        try:
+            await next_app(self._scope, receive, self._answer)  # type: ignore[arg-type] # keys of ours in the scope
+        finally:
+            # What was not committed by now is undone by closing: an exception, or an answer that never began.
+            if self._work.unit.opened:
+                await self._work.unit.close()
+
+    async def _answer(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and (self._work.unit.opened or self._need.decides):
+            problem = await self._settle(message["status"])
+            if problem is not None:
+                # The plugin believes that its answer goes out; all of it is dropped.
+                self._replaced = True
+                await send_problem(problem, self._scope, self._send)
+        if not self._replaced:
+            await self._send(message)
+
+    async def _settle(self, status: int) -> Problem | None:
+        """End the work before the first byte leaves; a problem replaces the answer."""
+        unit = self._work.unit
+        if status >= _BAD_REQUEST:
+            # The answer is an error anyway: a lost connection must not hide which.
+            with contextlib.suppress(Exception):
+                await unit.rollback()
+            return None
+        if self._need.decides and not self._work.asked:
+            await unit.rollback()
+            return _undecided(self._need, self._scope)
+        if not unit.opened:
+            return None
+        try:
+            await unit.commit()
+        except Exception as error:  # noqa: BLE001 - whatever the database says becomes the answer
+            problem = to_problem(error)
+            log_unexpected(error, problem, self._scope, self._need.plugin)
+            with contextlib.suppress(Exception):
+                await unit.rollback()
+            return problem
+        return None
+
+
+def _is_preflight(scope: dict[str, Any]) -> bool:
+    if scope["type"] != "http" or scope["method"] != "OPTIONS":
+        return False
+    names = {name for name, _ in scope["headers"]}
+    return b"origin" in names and b"access-control-request-method" in names
+
+
+def _refusal(actor: Actor, need: Need, scope: Scope) -> Problem:
+    if not actor.signed_in:
+        if scope.get(SESSION_EXPIRED):
+            return Problem(401, "session_expired", "Your session has ended: sign in again.")
+        return Problem(401, "not_signed_in", "Sign in first.")
+    wanted = " or ".join(repr(permission) for permission in need.permissions)
+    return Problem(403, "forbidden", f"This needs the permission {wanted}.")
+
+
+def _undecided(need: Need, scope: dict[str, Any]) -> Problem:
+    permission = need.permissions[0]
+    log.error(
+        "plugin %s: %s %s needs %r, which is asked of an object, but asked for no decision; undone (request %s)",
+        need.plugin,
+        scope["method"],
+        scope["path"],
+        permission,
+        scope.get(REQUEST_ID, "-"),
+    )
+    return Problem(500, "undecided", f"The route never asked whether {permission!r} holds for the object; undone.")
+
+
+def _require_json(scope: dict[str, Any]) -> None:
+    """Refuse a body that does not say it is JSON: other types can be sent by any page's form."""
+    has_body = False
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            kind = value.partition(b";")[0].strip().lower()
+            if kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json")):
+                return
+            break
+        has_body = has_body or name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+    else:
+        if not has_body:
+            return
+    raise Problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json.")

@@ -1,0 +1,37 @@
+"""Settings: a frozen value that is handed down, never a global.
+
+`Settings()` is all defaults and reads nothing; `Settings.load()` reads plugin-host.toml, then the
+`PLUGIN_HOST_…` variables.
+"""
+
+from __future__ import annotations
+
+from plugin_host.settings.reading import SettingsError
+from plugin_host.settings.schema import (
+    Argon2,
+    Auth,
+    Limits,
+    Loader,
+    Migrations,
+    Server,
+    SettingRow,
+    Settings,
+    Theme,
+    describe_settings,
+    show_settings,
+)
+
+__all__ = [
+    "Argon2",
+    "Auth",
+    "Limits",
+    "Loader",
+    "Migrations",
+    "Server",
+    "SettingRow",
+    "Settings",
+    "SettingsError",
+    "Theme",
+    "describe_settings",
+    "show_settings",
+]

@@ -1,0 +1,225 @@
+"""The settings as frozen structs. Each field's description is its manual, and its bounds hold in code too."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from plugin_host.settings import reading, wording
+from plugin_host.settings.reading import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from plugin_host.settings.reading import Key
+
+_SECRET_WORD: Final = re.compile(r"secret|password|token|credential|key$", re.IGNORECASE)
+
+Text: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    def __post_init__(self) -> None:
+        """Hold values given in code to the same rules as those of a file: types alone do not run."""
+        for field in msgspec.structs.fields(self):
+            try:
+                value = msgspec.convert(getattr(self, field.name), field.type)
+            except msgspec.ValidationError as error:
+                msg = f"{type(self).__name__}({field.name}=…): {error}"
+                raise SettingsError(msg) from None
+            msgspec.structs.force_setattr(self, field.name, value)
+
+
+class Server(_Section, frozen=True, kw_only=True):
+    """`[server]`: how `plugin-host serve` listens. An embedding application has its own server."""
+
+    host: Annotated[Text, Meta(description="Address to listen on; `0.0.0.0` is every network of the machine.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8000
+    workers: Annotated[
+        int, Meta(ge=1, le=64, description="Processes that serve. SQLite lets one write at a time: keep 1 there.")
+    ] = 1
+    graceful_timeout: Annotated[
+        int, Meta(ge=0, description="Seconds that running requests are given when a plugin or the server stops.")
+    ] = 10
+    hosts: Annotated[
+        tuple[Text, ...],
+        Meta(description="Host names that requests may be sent to; others get 400. Empty: any name, for trying out."),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[Text, ...],
+        Meta(description="Addresses of proxies whose `X-Forwarded-…` headers are believed. Empty: none."),
+    ] = ()
+
+
+class Loader(_Section, frozen=True, kw_only=True):
+    """`[loader]`: which plugins are looked for and run."""
+
+    folders: Annotated[
+        tuple[Text, ...], Meta(description="Folders whose sub-folders are plugins, beside those that pip installed.")
+    ] = ()
+    disabled: Annotated[
+        tuple[Text, ...], Meta(description="Ids of plugins that never run, whatever is wished in the running host.")
+    ] = ()
+    default: Annotated[
+        Literal["enable", "ask"],
+        Meta(description="What happens to a plugin seen for the first time: run it, or wait for consent."),
+    ] = "enable"
+    strict: Annotated[bool, Meta(description="Do not start while any plugin is parked by a fault of its own.")] = False
+
+
+class Migrations(_Section, frozen=True, kw_only=True):
+    """`[migrations]`: who brings the tables up to date."""
+
+    on_start: Annotated[
+        Literal["auto", "check"],
+        Meta(description="Migrate at the start, or only look: plugins with pending migrations are then parked."),
+    ] = "auto"
+
+
+class Argon2(_Section, frozen=True, kw_only=True):
+    """`[auth.argon2]`: the cost of a password hash. The defaults are the floor; less is refused."""
+
+    time_cost: Annotated[int, Meta(ge=2, description="Passes over the memory.")] = 2
+    memory_kib: Annotated[int, Meta(ge=19_456, description="Memory of one hash in KiB.")] = 19_456
+    parallelism: Annotated[int, Meta(ge=1, description="Lanes of one hash.")] = 1
+
+
+class Auth(_Section, frozen=True, kw_only=True):
+    """`[auth]`: sign-in."""
+
+    session_idle: Annotated[
+        int, Meta(ge=600, description="Seconds without a request after which a person must sign in again.")
+    ] = 12 * 3600
+    session_absolute: Annotated[
+        int, Meta(ge=600, description="Seconds after which a person must sign in again in any case.")
+    ] = 14 * 24 * 3600
+    argon2: Argon2 = Argon2()
+
+
+class Limits(_Section, frozen=True, kw_only=True):
+    """`[limits]`: what one request, and one plugin, may take."""
+
+    body: Annotated[int, Meta(ge=1, description="Bytes of a request's body; more gets 413.")] = 10_000_000
+    startup_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds that a plugin's `startup` and `shutdown` may take.")
+    ] = 10.0
+
+
+class Theme(_Section, frozen=True, kw_only=True):
+    """`[theme]`: how the pages look."""
+
+    name: Annotated[Text, Meta(description="Name of the application: the header, the title.")] = "Plugin Host"
+    logo: Annotated[Text | None, Meta(description="Address of a picture for the header.")] = None
+    accent: Annotated[
+        Annotated[str, Meta(pattern="^#([0-9a-fA-F]{3}){1,2}$")] | None,
+        Meta(description="Colour of buttons and links, as `#0b6bcb`."),
+    ] = None
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """All settings. `Settings()` reads neither file nor environment; `Settings.load()` does."""
+
+    data_dir: Annotated[
+        Text, Meta(description="Folder for the database and files; made with mode 0700 if it is not there.")
+    ] = "./plugin-host-data"
+    database: Annotated[
+        Text | None,
+        Meta(description="`sqlite:///file.db` or `postgresql://user@host/name`. Without it: `<data_dir>/host.db`."),
+    ] = None
+    schema: Annotated[
+        Annotated[str, Meta(pattern="^[a-z_][a-z0-9_]{0,62}$")] | None,
+        Meta(description="PostgreSQL schema that holds the tables; made if it is not there."),
+    ] = None
+    public_url: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None,
+        Meta(description="Address that people type. With `https` cookies are sent over TLS only."),
+    ] = None
+    server: Server = Server()
+    loader: Loader = Loader()
+    migrations: Migrations = Migrations()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    theme: Theme = Theme()
+    plugins: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(description="`[plugins.<id>]`: what the plugin's own settings struct says; the plugin checks it."),
+    ] = {}
+
+    @property
+    def database_url(self) -> str:
+        """The database, or the default one in the data folder."""
+        return self.database or f"sqlite:///{self.data_dir.rstrip('/')}/host.db"
+
+    @classmethod
+    def load(
+        cls, config: str | Path | None = None, environ: Mapping[str, str] = os.environ, cwd: Path | None = None
+    ) -> Settings:
+        """Read the settings file and the environment.
+
+        The file is `config`, else the one `PLUGIN_HOST_CONFIG` names, else plugin-host.toml in `cwd` (default:
+        the working folder) if it is there. Relative paths are relative to `cwd`, not to the file.
+        Raises `SettingsError`.
+        """
+        return cls.load_with_sources(config, environ, cwd)[0]
+
+    @classmethod
+    def load_with_sources(
+        cls, config: str | Path | None = None, environ: Mapping[str, str] = os.environ, cwd: Path | None = None
+    ) -> tuple[Settings, dict[str, str]]:
+        """Read as `load` does, and tell of each key where it comes from: `default`, the file, or the variable."""
+        leaves = reading.read(cls, config, environ, cwd or Path())
+        sources = {row.key: "default" for row in describe_settings() if row.key != "plugins"}
+        sources |= {".".join(key): leaf.source for key, leaf in leaves.items()}
+        return msgspec.convert(reading.tree_of(leaves), cls), sources
+
+
+class SettingRow(NamedTuple):
+    """One setting as the reference shows it."""
+
+    key: str
+    type: str
+    default: str
+    description: str
+
+
+def describe_settings() -> list[SettingRow]:
+    """List every setting with its type, its default as TOML would say it, and its manual, in the structs' order."""
+    rows = []
+    for key, field in reading.fields_of(Settings):
+        default = {} if field.default is msgspec.NODEFAULT else field.default
+        shown = "" if default is None else msgspec.json.encode(default).decode()
+        manual = next(note.description for note in field.type.__metadata__ if note.description)
+        rows.append(SettingRow(".".join(key), wording.words(field.type), shown, manual))
+    return rows
+
+
+def show_settings(
+    config: str | Path | None = None, environ: Mapping[str, str] = os.environ, cwd: Path | None = None
+) -> list[dict[str, Any]]:
+    """List `key`, `value` and `source` of every setting in force, for `config show`; secrets are masked."""
+    leaves = reading.read(Settings, config, environ, cwd or Path())
+    settings, sources = Settings.load_with_sources(config, environ, cwd)
+    return [
+        {
+            "key": ".".join(key),
+            "value": "***" if key in leaves and leaves[key].secret else _mask(key, value),
+            "source": sources[".".join(key)],
+        }
+        for key, value in reading.flatten(Settings, msgspec.to_builtins(settings))
+    ]
+
+
+def _mask(key: Key, value: Any) -> Any:
+    """Hide what may be a secret: a password in the database's address, and a plugin's key that sounds like one."""
+    if key == ("database",) and value is not None:
+        return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^/]*?:).*@", r"\1***@", value))
+    if key[0] == "plugins" and any(_SECRET_WORD.search(word) for word in key[2:]):
+        return "***"
+    return value

@@ -1,0 +1,141 @@
+"""Measure, as ratios in one run, and write the table into docs/explanation/speed.md.
+
+`python tests/benchmarks/run.py [--write docs/explanation/speed.md]`: nothing here passes or fails; the
+machine's speed drifts, so both sides are measured in turn and the medians of the pairs are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+ROUNDS = 7
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+@contextmanager
+def server(*arguments: str) -> Iterator[dict[str, Any]]:
+    """Run one of the servers in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "servers.py"), *arguments], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        line = process.stdout.readline() if process.stdout else ""
+        yield json.loads(line)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def load(said: dict[str, Any], seconds: float = 2.0) -> float:
+    """Drive a server; gives requests per second."""
+    headers = [f"cookie: {said['cookie']}"] if "cookie" in said else []
+    job = {"port": said["port"], "path": "/api/bench/r0/7", "headers": headers, "connections": 16, "seconds": seconds}
+    out = subprocess.run(
+        [sys.executable, str(HERE / "load.py"), json.dumps(job)], capture_output=True, text=True, check=True
+    )
+    result = json.loads(out.stdout)
+    if result["wrong"]:
+        message = f"{result['wrong']} of {result['answered']} answers were not 200"
+        raise SystemExit(message)
+    return float(result["per_second"])
+
+
+def over_http(database: str = "") -> tuple[float, float, float]:
+    """Compare the host's checked route with bare Litestar: median of the pairs, and both rates."""
+    with server("bare") as peer, server("hosted", database) as ours:
+        load(peer, 1), load(ours, 1)
+        pairs = [(load(ours), load(peer)) for _ in range(ROUNDS)]
+    return (
+        statistics.median(a / b for a, b in pairs),
+        statistics.median(a for a, _ in pairs),
+        statistics.median(b for _, b in pairs),
+    )
+
+
+def in_process(code: str, *arguments: str) -> list[float]:
+    """Run a measurement in a fresh process; it prints its figures as JSON."""
+    out = subprocess.run(
+        [sys.executable, str(HERE / "inside.py"), code, *arguments], capture_output=True, text=True, check=True
+    )
+    return list(json.loads(out.stdout))
+
+
+def rows() -> Iterator[tuple[str, str, str]]:
+    """Measure everything: what, the ratio, and how it was got."""
+    ratio, ours, peer = over_http()
+    yield (
+        "signed-in, permission-checked route without database, SQLite: requests/s beside bare Litestar",
+        f"{ratio:.2f}",
+        f"{ours:,.0f} and {peer:,.0f} requests/s, 16 connections, {ROUNDS} pairs in turn",
+    )
+    postgres = os.environ.get("PLUGIN_HOST_BENCH_POSTGRES")
+    if postgres:
+        ratio, ours, peer = over_http(postgres)
+        yield (
+            "the same on PostgreSQL (one combined query a request)",
+            f"{ratio:.2f}",
+            f"{ours:,.0f} and {peer:,.0f} requests/s",
+        )
+    small, large = in_process("hundred")
+    yield (
+        "the same request with 100 more plugins of 10 routes, CPU time in process",
+        f"{large / small:.3f}",
+        f"{small:.1f} and {large:.1f} µs, medians of interleaved rounds",
+    )
+    hundred = statistics.median(in_process("build", "100")[0] for _ in range(3))
+    three = statistics.median(in_process("build", "300")[0] for _ in range(3))
+    yield (
+        "building 300 plugins of 10 routes beside 100",
+        f"{three / hundred:.2f}",
+        f"{three:.2f} and {hundred:.2f} s of CPU time, medians of 3 processes",
+    )
+    times = {}
+    for name, words in (("version", ["-m", "plugin_host", "--version"]), ("python", ["-c", "pass"])):
+        times[name] = statistics.median(_took(words) for _ in range(7))
+    yield (
+        "`plugin-host --version` beside an empty Python",
+        f"{times['version'] / times['python']:.2f}",
+        f"{times['version'] * 1000:.0f} and {times['python'] * 1000:.0f} ms",
+    )
+
+
+def _took(words: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, cwd=tempfile.gettempdir())
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    lines = ["| what | ratio | figures of this run |", "|---|---|---|"]
+    for what, ratio, how in rows():
+        lines.append(f"| {what} | **{ratio}** | {how} |")
+        sys.stdout.write(lines[-1] + "\n")
+        sys.stdout.flush()
+    if options.write:
+        text = options.write.read_text(encoding="utf-8")
+        before, _, rest = text.partition(BEGIN)
+        _, _, after = rest.partition(END)
+        options.write.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What all tests share: the event loop, throw-away PostgreSQL databases, and the browser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import hypothesis
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IN_CI: Final = os.environ.get("CI") == "true"
+POSTGRES: Final = os.environ.get("PLUGIN_HOST_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
+CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM_FLAGS: Final = [
+    "--no-sandbox",  # containers run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    # Nothing may be asked of the network while tests run.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# A slow machine is no fault of the code, and a run in CI should be the same twice.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=IN_CI)
+hypothesis.settings.load_profile("project")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs PostgreSQL, so that `-m 'not postgres'` leaves it out."""
+    for item in items:
+        if "postgres_url" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs a browser where there is none; in CI that is a failure."""
+    if CHROMIUM is None and item.get_closest_marker("browser"):
+        do_without("no Chromium was found: install the package chromium")
+
+
+def do_without(reason: str) -> NoReturn:
+    """Skip the test with a sentence; in CI, where everything should be there, fail."""
+    if IN_CI:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests (`pytest.mark.anyio`) on asyncio, as the server does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> str:
+    """Give the address of a PostgreSQL server that answers."""
+    try:
+        psycopg.connect(POSTGRES, connect_timeout=5).close()
+    except psycopg.OperationalError as error:
+        why = str(error).partition("\n")[0]
+        do_without(f"no PostgreSQL answers ({why}): start one, or name one in PLUGIN_HOST_TEST_POSTGRES")
+    return POSTGRES
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """Give the address of a new, empty PostgreSQL database that is dropped after the test."""
+    name = f"plugin_host_test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield _address(postgres_server, name)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Start the system's Chromium: playwright's own would be a download."""
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": CHROMIUM_FLAGS}
+
+
+def _address(server: str, database: str) -> str:
+    parts = {"host": "127.0.0.1", "port": "5432", "user": "postgres", **conninfo_to_dict(server)}
+    password = f":{parts['password']}" if parts.get("password") else ""
+    return f"postgresql://{parts['user']}{password}@{parts['host']}:{parts['port']}/{database}"

@@ -1,0 +1,55 @@
+"""The wheel: what is tested is what is installed, and all that the host needs is packed."""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from importlib.metadata import entry_points, requires, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import plugin_host
+
+PACKAGE = resources.files("plugin_host")
+
+
+@pytest.mark.skipif(
+    "PLUGIN_HOST_TEST_INSTALLED" not in os.environ,
+    reason="the source folder is tested; `nox -s tests` tests the installed wheel",
+)
+def test_installed_wheel_is_what_is_tested() -> None:
+    assert "site-packages" in Path(str(plugin_host.__file__)).parts
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "py.typed",
+        "core/plugin.json",
+        "core/permissions.json",
+        "core/menu.json",
+        "core/migrations/0001_revision.py",
+        "shell/static/shell.css",
+    ],
+)
+def test_data_file_is_packed(file: str) -> None:
+    assert PACKAGE.joinpath(file).is_file()
+
+
+def test_command_is_installed() -> None:
+    (script,) = entry_points(group="console_scripts", name="plugin-host")
+    assert script.value == "plugin_host.cli.main:main"
+
+
+@pytest.mark.parametrize("text", [text for text in requires("plugin-host") or [] if "extra ==" not in text])
+def test_dependency_is_at_or_above_its_floor(text: str) -> None:
+    requirement = Requirement(text)
+    if requirement.marker is None or requirement.marker.evaluate():
+        assert requirement.specifier.contains(version(requirement.name), prereleases=True)
+
+
+@pytest.mark.parametrize("name", ["pydantic", "advanced-alchemy", "casbin"])
+def test_dependency_that_must_not_come_in(name: str) -> None:
+    assert name not in {Requirement(text).name for text in requires("plugin-host") or []}
