@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as installed_version
+import tomllib
+from pathlib import Path
+
+_PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 project = "plugin-host"
 author = "The plugin-host authors"
 project_copyright = "2026, The plugin-host authors"
-release = version = installed_version("plugin-host")
+release = version = _PROJECT["version"]
 
 extensions = ["myst_parser"]
 exclude_patterns = ["_build", "changelog"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import runpy
-import secrets
 import warnings
 from http import HTTPStatus
 from pathlib import Path
@@ -13,16 +12,15 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import LitestarDeprecationWarning, ValidationException
-from plugin_host.access.members import count_holders, roles_of, set_roles
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import plugin_host.core
+from plugin_host.access.members import count_holders, roles_of, set_roles
 from plugin_host.auth.passwords import Passwords
 from plugin_host.auth.people import People, check_profile
 from plugin_host.auth.principals import Principals
@@ -83,11 +81,6 @@ def migrate(database: Database) -> None:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
@@ -103,20 +96,6 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     migrate(database)
     yield database
     await database.close()
-
-
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    server = "postgresql://postgres@127.0.0.1:5432"
-    name = f"auth_{secrets.token_hex(6)}"
-    engine = sa.create_engine(
-        f"{server.replace('://', '+psycopg://')}/test", isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
-    )
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield f"{server}/{name}"
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture

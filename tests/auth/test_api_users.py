@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plugin_host.access.members import roles_of
 
+from plugin_host.access.members import roles_of
 from plugin_host.auth.tables import User
 from plugin_host.core.api.users import show_users
 

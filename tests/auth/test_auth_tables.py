@@ -37,7 +37,6 @@ async def test_migrations_make_what_the_classes_say_on_sqlite(database: Database
     assert differences(database) == []
 
 
-@pytest.mark.postgres
 async def test_migrations_make_what_the_classes_say_on_postgresql(postgres: Database) -> None:
     assert differences(postgres) == []
 

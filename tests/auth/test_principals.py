@@ -332,7 +332,6 @@ async def test_a_warm_request_opens_no_connection_on_sqlite(
     assert opened == []
 
 
-@pytest.mark.postgres
 async def test_a_warm_request_is_one_statement_on_postgresql(
     postgres: Database, add_user: Callable[..., Any], sign_in: Callable[..., Any], roles: Any, clock: Any
 ) -> None:

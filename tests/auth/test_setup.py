@@ -152,7 +152,6 @@ async def test_with_an_administrator_no_code_opens(setup: Setup, holders: Holder
     assert await fault(setup.check(code)) == (404, "not_found")
 
 
-@pytest.mark.postgres
 async def test_of_two_who_spend_it_at_once_one_is_first(
     postgres: Database, holders: Holders, printed: list[str], change: Callable[..., Any]
 ) -> None:

@@ -34,7 +34,8 @@ class Foreign:
 
     def __init__(self, plugin: str, declared: AsgiApp, body_limit: int) -> None:
         self.declared = declared
-        self.prefix = f"/api/{plugin}/{declared.path.strip('/')}".rstrip("/")
+        self.path = "/" + "/".join(segment for segment in declared.path.split("/") if segment)
+        self.prefix = f"/api/{plugin}{self.path}".rstrip("/")
         self.name = str(getattr(declared.app, "__qualname__", type(declared.app).__qualname__))
         self._body_limit = body_limit
         self._state: dict[str, Any] = {}
@@ -46,8 +47,7 @@ class Foreign:
         async def forward(scope: Scope, receive: Receive, send: Send) -> None:
             await self._call(scope, receive, send)  # type: ignore[arg-type] # a typed dict with keys of ours
 
-        path = f"/{self.declared.path.strip('/')}"
-        return asgi([path, f"{path.rstrip('/')}/{{rest:path}}"], opt=opt, copy_scope=True)(forward)
+        return asgi([self.path, f"{self.path.rstrip('/')}/{{rest:path}}"], opt=opt, copy_scope=True)(forward)
 
     @contextlib.asynccontextmanager
     async def lifespan(self) -> Any:
@@ -114,8 +114,14 @@ class _Conversation:
         if self._task is None or self._task.done():
             return  # it knows no lifespan, or has ended by itself
         await self._asked.put({"type": "lifespan.shutdown"})
-        await self._answered.get()
-        await asyncio.wait([self._task])
+        try:
+            answer = await self._answered.get()
+            await asyncio.wait([self._task])
+        except asyncio.CancelledError:
+            self._task.cancel()
+            raise
+        if answer["type"] == "lifespan.shutdown.failed":
+            raise LifespanError(answer.get("message") or "it gave no message")
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}

@@ -54,6 +54,9 @@ class Need:
     json: bool = False
 
 
+_UNDECLARED: Final = Need("", ())  # cannot be, since every handler is walked over at load; it lets nobody in
+
+
 class Gate(ASGIMiddleware):
     """The middleware in front of every plugin's handlers.
 
@@ -65,7 +68,7 @@ class Gate(ASGIMiddleware):
     def __init__(
         self,
         *,
-        authenticate: Callable[[Scope], Awaitable[Actor]],
+        authenticate: Callable[[Any], Awaitable[Actor]],
         holds: Callable[[Actor, str], bool],
         open_work: Callable[[str, Actor, bool], Work],
         public_origin: str | None = None,
@@ -77,35 +80,31 @@ class Gate(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Let the request in, or answer why not."""
-        need: Need | None = scope["route_handler"].opt.get(NEED)
-        answering: dict[str, Any] = scope  # type: ignore[assignment] # a typed dict with keys of ours
+        call: dict[str, Any] = scope  # type: ignore[assignment] # a typed dict with keys of ours
+        need: Need = call["route_handler"].opt.get(NEED, _UNDECLARED)
         try:
-            if _is_preflight(answering):
+            if _is_preflight(call):
                 await send({"type": "http.response.start", "status": 204, "headers": []})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
-            actor = await self._admit(scope, need)
-            if need is None:  # cannot be: every handler is walked over at load
-                raise Problem(403, "forbidden", "This route declares no permission.")
+            call["user"] = actor = await self._admit(call, need)
             if need.json:
-                _require_json(answering)
+                _require_json(call)
         except Problem as problem:
-            await send_problem(problem, answering, send)
+            await send_problem(problem, call, send)
             return
-        scope["user"] = actor
-        if scope["type"] == "websocket":
-            work = self._open_work(need.plugin, actor, True)  # noqa: FBT003 - positional: the seam's signature
-            await self._converse(answering, receive, send, next_app, need, work)
-            return
-        work = self._open_work(need.plugin, actor, scope["method"] not in SAFE_METHODS)
-        answering[WORK] = work
-        await _Call(need, work, answering, send).run(next_app, receive)
+        writes = call["type"] == "websocket" or call["method"] not in SAFE_METHODS
+        call[WORK] = work = self._open_work(need.plugin, actor, writes)
+        if call["type"] == "websocket":
+            await _converse(need, work, call, next_app(scope, receive, send))
+        else:
+            await _Call(need, work, call, send).run(next_app, receive)
 
-    async def _admit(self, scope: Scope, need: Need | None) -> Actor:
+    async def _admit(self, scope: dict[str, Any], need: Need) -> Actor:
         try:
-            check_origin(scope, self._public_origin)  # type: ignore[arg-type] # as above
+            check_origin(scope, self._public_origin)
             actor = await self._authenticate(scope)
-            if need is None or self._may(actor, need.permissions):
+            if self._may(actor, need.permissions):
                 return actor
         except Problem:
             raise
@@ -128,21 +127,6 @@ class Gate(ASGIMiddleware):
             elif self._holds(actor, permission):
                 return True
         return False
-
-    async def _converse(
-        self, scope: dict[str, Any], receive: Receive, send: Send, next_app: ASGIApp, need: Need, work: Work
-    ) -> None:
-        """Run a WebSocket: one unit of work, committed when the handler has returned."""
-        scope[WORK] = work
-        try:
-            await next_app(scope, receive, send)  # type: ignore[arg-type] # as above
-            if need.decides and not work.asked:
-                log.error("plugin %s: a WebSocket of object scope asked for no decision; undone", need.plugin)
-            elif work.unit.opened and FAILED not in scope:
-                await work.unit.commit()
-        finally:
-            if work.unit.opened:
-                await work.unit.close()
 
 
 class _Call:
@@ -199,6 +183,19 @@ class _Call:
         return None
 
 
+async def _converse(need: Need, work: Work, scope: dict[str, Any], conversation: Awaitable[None]) -> None:
+    """Run a WebSocket: one unit of work, committed when the handler has returned."""
+    try:
+        await conversation
+        if need.decides and not work.asked:
+            _undecided(need, scope)
+        elif work.unit.opened and FAILED not in scope:
+            await work.unit.commit()
+    finally:
+        if work.unit.opened:
+            await work.unit.close()
+
+
 def _is_preflight(scope: dict[str, Any]) -> bool:
     if scope["type"] != "http" or scope["method"] != "OPTIONS":
         return False
@@ -206,7 +203,7 @@ def _is_preflight(scope: dict[str, Any]) -> bool:
     return b"origin" in names and b"access-control-request-method" in names
 
 
-def _refusal(actor: Actor, need: Need, scope: Scope) -> Problem:
+def _refusal(actor: Actor, need: Need, scope: dict[str, Any]) -> Problem:
     if not actor.signed_in:
         if scope.get(SESSION_EXPIRED):
             return Problem(401, "session_expired", "Your session has ended: sign in again.")
@@ -220,7 +217,7 @@ def _undecided(need: Need, scope: dict[str, Any]) -> Problem:
     log.error(
         "plugin %s: %s %s needs %r, which is asked of an object, but asked for no decision; undone (request %s)",
         need.plugin,
-        scope["method"],
+        scope.get("method", "WebSocket"),
         scope["path"],
         permission,
         scope.get(REQUEST_ID, "-"),

@@ -44,6 +44,7 @@ _NAMED_FIELD: Final = re.compile(r"field `([^`]*)`")
 # SQLSTATE of PostgreSQL for a deadlock and for two transactions that cannot both be: the same call may work next time.
 _TRY_AGAIN: Final = frozenset({"40001", "40P01"})
 _CLOSE_REASON_BYTES: Final = 123
+_UNWORDED: Final = 4500
 
 log = logging.getLogger("plugin_host.gateway")
 
@@ -108,8 +109,8 @@ def word_closes(scope: Scope, send: Send) -> Send:
         kind = message["type"]
         if kind == "websocket.accept":
             accepted = True
-        elif kind == "websocket.close" and FAILED in scope:
-            problem = to_problem(scope.pop(FAILED))
+        elif kind == "websocket.close" and message["code"] == _UNWORDED and FAILED in scope:
+            problem = to_problem(scope[FAILED])
             if not accepted:
                 await send_problem(problem, scope, send)
                 return

@@ -28,13 +28,14 @@ VIEW: Final = "vendor/view.js"
 # What `shell.js` imports, and what those import: fetched side by side instead of one after the other.
 PRELOADED: Final = (
     "api.js",
+    "config.js",
     "error-card.js",
     "format.js",
-    "frame.js",
     "home.js",
     "host.js",
     "icons.js",
     "layers.js",
+    "layout.js",
     "loader.js",
     "menu.js",
     "plugin-view.js",

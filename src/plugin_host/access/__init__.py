@@ -1,0 +1,1 @@
+"""Who may do what: roles of people, conditions on rows, rules, and the decisions they give."""

@@ -1,0 +1,144 @@
+"""The edge: the outermost layer, around everything the host answers, so that nothing leaves without it.
+
+1. A request gets its id; ids of clients, and headers that only the host may set, do not come in.
+2. A Host that is not allowed is refused, the same at every path.
+3. HEAD runs as GET, and its body is dropped.
+4. Every answer gets the security headers; a plugin may set its own content security policy and caching.
+5. What escapes from below becomes a 500 with nothing but the id, and a line in the log.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+from plugin_host.gateway.problems import REQUEST_ID, send_problem, to_problem
+from plugin_host.sdk.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+_Header = tuple[bytes, bytes]
+
+# On every answer, whatever a plugin says.
+_FIXED: Final[tuple[_Header, ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_HSTS: Final[_Header] = (b"strict-transport-security", b"max-age=31536000")
+# Unless the answer says otherwise.
+_DEFAULTS: Final[tuple[_Header, ...]] = (
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+_NO_STORE: Final[_Header] = (b"cache-control", b"no-store")
+_OWN: Final = frozenset({*(name for name, _ in (*_FIXED, _HSTS)), b"x-request-id", b"server"})
+_OURS: Final = b"x-plugin-host-"
+_STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
+
+log = logging.getLogger("plugin_host.gateway")
+
+
+class Edge:
+    """Wraps the dispatcher.
+
+    `allowed_hosts` are host names without a port (`*.example.org` allows those below, `*` any); without them the
+    Host header is not looked at. `https` says that the public address is https, also when a proxy in front
+    speaks plain http to this process.
+    """
+
+    def __init__(
+        self,
+        app: Callable[[Any, Any, Any], Awaitable[None]],
+        *,
+        allowed_hosts: Iterable[str] = (),
+        https: bool = False,
+    ) -> None:
+        self._app = app
+        self._https = https
+        patterns = tuple(host.lower().rstrip(".") for host in allowed_hosts)
+        self._check_host = bool(patterns) and "*" not in patterns
+        # The same few Host headers come all day.
+        self._allowed = functools.lru_cache(maxsize=256)(functools.partial(_matches, patterns))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer an HTTP or WebSocket scope; the scope itself is left as it is."""
+        scope = {**scope, REQUEST_ID: secrets.token_hex(8)}
+        scope["headers"] = headers = [header for header in scope["headers"] if not _is_ours(header[0])]
+        answer = _Answer(scope, send, https=self._https or scope.get("scheme") in ("https", "wss"))
+        try:
+            if self._check_host:
+                self._require_host(headers)
+            await self._app(scope, receive, answer.send)
+        except Problem as problem:
+            await send_problem(problem, scope, answer.send)
+        except Exception as error:
+            log.exception("%s failed (request %s)", scope["path"], scope[REQUEST_ID])
+            if answer.started:
+                raise  # the server must cut the connection: half an answer must not look like a whole one
+            await send_problem(to_problem(error), scope, answer.send)
+
+    def _require_host(self, headers: list[_Header]) -> None:
+        hosts = [value for name, value in headers if name == b"host"]
+        if len(hosts) != 1 or not self._allowed(hosts[0]):
+            raise Problem(400, "bad_host", "This host does not answer to that name.")
+
+
+class _Answer:
+    """The way out of one request."""
+
+    __slots__ = ("_https", "_is_head", "_scope", "_send", "started")
+
+    def __init__(self, scope: dict[str, Any], send: Callable[[Any], Awaitable[None]], *, https: bool) -> None:
+        self._scope = scope
+        self._send = send
+        self._https = https
+        self._is_head = scope.get("method") == "HEAD"
+        if self._is_head:
+            scope["method"] = "GET"
+        self.started = False
+
+    async def send(self, message: Any) -> None:
+        """Pass a message on; the first one of an answer gets its headers."""
+        kind = message["type"]
+        if kind in _STARTS:
+            self.started = True
+            await self._send({**message, "headers": self._headers(message.get("headers", ()))})
+            if self._is_head:
+                # At once: what would stream for ever never comes to its end by itself.
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif not self._is_head:
+            self.started = self.started or kind == "websocket.accept" or kind == "websocket.close"
+            await self._send(message)
+
+    def _headers(self, given: Iterable[Any]) -> list[Any]:
+        headers = [header for header in given if header[0].lower() not in _OWN]
+        said = {header[0].lower() for header in headers}
+        headers += _FIXED
+        headers += [default for default in _DEFAULTS if default[0] not in said]
+        headers.append((b"x-request-id", self._scope[REQUEST_ID].encode()))
+        if self._https:
+            headers.append(_HSTS)
+        if _NO_STORE[0] not in said and self._scope["path"].startswith("/api/"):
+            headers.append(_NO_STORE)
+        return headers
+
+
+def _is_ours(name: bytes) -> bool:
+    """Tell whether a request header is one that only the host may set, in whichever spelling it comes."""
+    return name[:1] in b"xX" and name.lower().replace(b"_", b"-").startswith(_OURS)
+
+
+def _matches(patterns: tuple[str, ...], header: bytes) -> bool:
+    host = header.decode("latin-1").lower()
+    if host.startswith("["):
+        host = host.partition("]")[0] + "]"  # IPv6: colons inside
+    else:
+        host = host.partition(":")[0]
+    host = host.removesuffix(".")
+    return any(host == pattern or (pattern[:2] == "*." and host.endswith(pattern[1:])) for pattern in patterns)

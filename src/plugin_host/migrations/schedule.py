@@ -1,0 +1,136 @@
+"""In which order revisions run: core first, then revision by revision, the deepest dependent first.
+
+Plugin by plugin would be wrong: on an empty database all of contacts would run before invoicing, and
+`contacts_0003` may drop the column that `invoicing_0002` copies. A revision that says
+`needs = {"contacts": "contacts_0002"}` runs as soon as that one is done, before contacts goes on, which is
+how the tables grew where it was written. A revision that says nothing about a plugin it requires runs when
+that plugin, and all that it requires in turn, is finished.
+
+Pure: nothing here reads a file or a database.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+CORE: Final = "core"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One revision that waits, as its file says it: revision `number` of `plugin`.
+
+    `needs` are the numbers of other plugins' revisions that must be applied before; `source` is the text of
+    the file, with `\\n` between lines.
+    """
+
+    plugin: str
+    number: int
+    needs: Mapping[str, int] = field(default_factory=dict)
+    path: Path = Path()
+    source: str = ""
+    phase: Literal["expand", "contract"] | None = None
+
+    @property
+    def revision(self) -> str:
+        """The name in the ledger: `contacts_0002`."""
+        return revision_id(self.plugin, self.number)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps in their order, and for a plugin that cannot go on, what its next revision needs in vain."""
+
+    steps: tuple[Step, ...]
+    missing: Mapping[str, Mapping[str, int]]
+
+
+def revision_id(plugin: str, number: int) -> str:
+    """Name a revision: `contacts_0002`."""
+    return f"{plugin}_{number:04d}"
+
+
+def revision_number(revision: str) -> int:
+    """Give the number of a revision: 2 of `contacts_0002`."""
+    return int(revision.rpartition("_")[2])
+
+
+def schedule(
+    requires: Mapping[str, Collection[str]], heads: Mapping[str, int], waiting: Mapping[str, Sequence[Step]]
+) -> Schedule:
+    """Put the waiting revisions of all plugins into the order in which they run.
+
+    `requires` names what each plugin requires, without circles; `heads` the number of the last applied
+    revision of each plugin in the database, also of those that are not in `requires`; `waiting` the steps of
+    each plugin, in the order of their numbers. The answer depends on nothing else, not on the order of keys.
+    A plugin whose next revision needs what nothing here leads to is left out with all that require it.
+    """
+    below, depth = _survey(requires)
+    done = dict(heads)
+    left = {plugin: list(reversed(steps)) for plugin, steps in waiting.items() if steps}
+    order = sorted(left, key=lambda plugin: (plugin != CORE, -depth.get(plugin, 0), plugin))
+    steps: list[Step] = []
+    while (plugin := next((p for p in order if p in left and _ready(left[p][-1], requires, below, done, left)), None)) :
+        step = left[plugin].pop()
+        steps.append(step)
+        done[plugin] = step.number
+        if not left[plugin]:
+            del left[plugin]
+    missing = {plugin: unmet for plugin in sorted(left) if (unmet := _unmet(left[plugin][-1], done, left))}
+    stuck = {*missing, *dependents(requires, missing)}
+    return Schedule(tuple(step for step in steps if step.plugin not in stuck), missing)
+
+
+def dependents(requires: Mapping[str, Collection[str]], plugins: Collection[str]) -> dict[str, str]:
+    """Name all that require one of `plugins`, directly or not, each with one of those that it waits for.
+
+    Every plugin requires core, whether it says so or not.
+    """
+    below, _ = _survey(requires)
+    roots = sorted(plugins, key=lambda plugin: (plugin != CORE, plugin))
+    found = {plugin: next((root for root in roots if root in below[plugin]), None) for plugin in sorted(requires)}
+    return {plugin: root for plugin, root in found.items() if root is not None and plugin not in plugins}
+
+
+def _survey(requires: Mapping[str, Collection[str]]) -> tuple[dict[str, frozenset[str]], dict[str, int]]:
+    """For each plugin: everything below it, and the length of the longest way down."""
+    graph = {
+        plugin: {other for other in (*others, CORE) if other in requires and other != plugin} if plugin != CORE else set()
+        for plugin, others in requires.items()
+    }
+    below: dict[str, frozenset[str]] = {}
+    depth: dict[str, int] = {}
+    for plugin in graphlib.TopologicalSorter(graph).static_order():
+        below[plugin] = frozenset().union(graph[plugin], *(below[other] for other in graph[plugin]))
+        depth[plugin] = 1 + max((depth[other] for other in graph[plugin]), default=-1)
+    return below, depth
+
+
+def _ready(
+    step: Step,
+    requires: Mapping[str, Collection[str]],
+    below: Mapping[str, frozenset[str]],
+    done: Mapping[str, int],
+    left: Mapping[str, object],
+) -> bool:
+    if step.plugin == CORE:
+        return True
+    if CORE in left:
+        return False
+    silent = [other for other in requires.get(step.plugin, ()) if other not in step.needs]
+    return all(done.get(other, 0) >= number for other, number in step.needs.items()) and not any(
+        other in left or not below.get(other, frozenset()).isdisjoint(left) for other in silent
+    )
+
+
+def _unmet(step: Step, done: Mapping[str, int], left: Mapping[str, object]) -> dict[str, int]:
+    """Give the needs that no waiting revision leads to any more."""
+    return {
+        other: number for other, number in step.needs.items() if done.get(other, 0) < number and other not in left
+    }

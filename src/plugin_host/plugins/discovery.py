@@ -1,0 +1,243 @@
+"""Find everything that says it is a plugin, without importing any of it.
+
+Four places: installed distributions (entry points), folders, objects handed over by an embedding application,
+and remote plugins. What is wrong with a candidate stands in its `fault`; looking never fails as a whole.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from plugin_host.plugins import importing
+from plugin_host.plugins.plan import Candidate
+from plugin_host.sdk.errors import PluginFault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+GROUP: Final = "plugin_host.plugins"
+MAX_BYTES: Final = 1_000_000
+"""The size that a file of a plugin may have."""
+
+_MAX_ID: Final = 64  # a claim may be anything; what is shown and stored of it is not
+_ENTRY: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What was found; iterating gives the candidates. `warnings` tell of places that could not be looked at."""
+
+    candidates: tuple[Candidate, ...]
+    warnings: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self.candidates)
+
+
+def discover(
+    *,
+    core: Path,
+    folders: Sequence[Path] = (),
+    objects: Sequence[object] = (),
+    remotes: Mapping[str, Any] | None = None,
+) -> Discovery:
+    """Look at all places once.
+
+    `core` is the folder of the host's own manifest; `folders` hold folder plugins; `objects` are plugins handed
+    over by an embedding application; `remotes` names remote plugins by their id. Core comes first, the rest
+    by id and place, whatever order the places answered in.
+    """
+    warnings: list[str] = []
+    candidates = [
+        *_wheels(warnings),
+        *_folders(folders, warnings),
+        *map(_object, objects),
+        *(_remote(plugin, remotes[plugin]) for plugin in remotes or ()),
+    ]
+    candidates.sort(key=lambda candidate: (candidate.id, candidate.place))
+    return Discovery((_core(core), *candidates), tuple(warnings))
+
+
+def folder_candidate(folder: Path) -> Candidate:
+    """Make the candidate of one folder that is a plugin's package."""
+    claim = claimed_id(folder)
+    plugin = claim or clip(folder.name)
+    taken = importing.foreign(folder.name, folder)
+    return Candidate(
+        id=plugin,
+        source="folder",
+        place=str(folder),
+        folder=folder,
+        entry=folder.name,
+        fault=importing.name_clash(plugin, folder, taken) if taken is not None else None,
+        claimed=claim is not None,
+    )
+
+
+def claimed_id(folder: Path) -> str | None:
+    """Read which id the plugin.json in a folder claims; None if that cannot be told."""
+    try:
+        with (folder / "plugin.json").open("rb") as file:
+            claim = msgspec.json.decode(file.read(MAX_BYTES), type=_Claim).id
+    except (OSError, msgspec.DecodeError, RecursionError):
+        return None
+    return clip(claim) or None
+
+
+def clip(claim: object) -> str:
+    """Make a claimed id fit to be shown and stored: it may be anything."""
+    return "".join(letter for letter in str(claim) if letter.isprintable()).strip()[:_MAX_ID]
+
+
+def parse_entry(entry: str) -> bool:
+    """Tell whether an entry reads `module` or `module:attribute`."""
+    return _ENTRY.fullmatch(entry) is not None
+
+
+class _Claim(msgspec.Struct):
+    id: str
+
+
+def _core(folder: Path) -> Candidate:
+    try:
+        version = metadata.version("plugin-host")
+    except metadata.PackageNotFoundError:  # run from a source folder that is not installed
+        version = None
+    return Candidate(
+        id="core", source="core", place="plugin-host", folder=folder, entry="plugin_host.core.plugin", version=version
+    )
+
+
+# -- installed distributions ------------------------------------------------------------------------------
+
+
+def _wheels(warnings: list[str]) -> Iterator[Candidate]:
+    for point in _entry_points(warnings):
+        yield _wheel(point)
+
+
+def _entry_points(warnings: list[str]) -> Iterable[metadata.EntryPoint]:
+    try:
+        return tuple(metadata.entry_points(group=GROUP))
+    except Exception:  # noqa: BLE001 - one distribution with broken files must not hide all others
+        return tuple(_readable_entry_points(warnings))
+
+
+def _readable_entry_points(warnings: list[str]) -> Iterator[metadata.EntryPoint]:
+    for distribution in metadata.distributions():
+        try:
+            yield from distribution.entry_points.select(group=GROUP)
+        except Exception as error:  # noqa: BLE001 - as above
+            place = distribution.locate_file("")
+            warnings.append(
+                f"A distribution in {place} has an entry_points.txt that cannot be read ({error}): "
+                "its plugins, if any, were not found. Reinstall it."
+            )
+
+
+def _wheel(point: metadata.EntryPoint) -> Candidate:
+    plugin = clip(point.name) or "?"
+    name, version = _distribution(point)
+    place = " ".join(filter(None, (name or "an unnamed distribution", version)))
+    folder, fault = None, None
+    try:
+        folder = _wheel_folder(plugin, point.value, place)
+    except PluginFault as found:
+        fault = found.reason
+    return Candidate(
+        id=plugin,
+        source="wheel",
+        place=f"{place} ({folder})" if folder is not None else place,
+        folder=folder,
+        entry=point.value,
+        distribution=name,
+        version=version,
+        fault=fault,
+    )
+
+
+def _wheel_folder(plugin: str, entry: str, place: str) -> Path:
+    if not parse_entry(entry):
+        raise PluginFault(
+            Reason(
+                code="manifest_invalid",
+                text=f"{plugin}: the entry point of {place} says {entry!r}, which names no module.",
+                culprits=(plugin,),
+                way_out=f'Write {plugin} = "host_{plugin}.hooks" in its pyproject.toml, and reinstall it.',
+            )
+        )
+    return importing.locate(plugin, entry.partition(":")[0])
+
+
+def _distribution(point: metadata.EntryPoint) -> tuple[str | None, str | None]:
+    """Name the distribution and its version, as far as its metadata can be read."""
+    try:
+        return (point.dist.name, point.dist.version) if point.dist is not None else (None, None)
+    except Exception:  # noqa: BLE001 - metadata is foreign, and may be half uninstalled
+        return None, None
+
+
+# -- folders, objects, remote plugins -----------------------------------------------------------------------
+
+
+def _folders(folders: Sequence[Path], warnings: list[str]) -> Iterator[Candidate]:
+    for folder in dict.fromkeys(path.resolve() for path in folders):
+        try:
+            packages = [child for child in sorted(folder.iterdir()) if _is_package(child)]
+        except OSError as error:
+            warnings.append(
+                f"loader.folders names {folder}, which cannot be looked at ({error.strerror}): "
+                "make that folder, or take it out of loader.folders."
+            )
+            continue
+        if _is_package(folder):
+            warnings.append(
+                f"loader.folders names {folder}, which is itself a plugin: name the folder that holds it, "
+                f"{folder.parent}."
+            )
+        yield from map(folder_candidate, packages)
+
+
+def _is_package(folder: Path) -> bool:
+    """Tell whether a folder is a plugin's package, or looks as if it were meant to be one."""
+    if folder.name.startswith(".") or folder.name == "__pycache__":
+        return False
+    return (folder / "plugin.json").is_file() or (folder / "__init__.py").is_file()
+
+
+def _object(obj: object) -> Candidate:
+    """Make the candidate of an object, a class or a module; its files lie beside the module of its class."""
+    owner = obj if inspect.ismodule(obj) or inspect.isclass(obj) else type(obj)
+    module = owner if inspect.ismodule(owner) else sys.modules.get(owner.__module__)
+    name = owner.__name__ if inspect.ismodule(owner) else f"{owner.__module__}:{owner.__qualname__}"
+    file = getattr(module, "__file__", None)
+    claim = _object_claim(obj)
+    return Candidate(
+        id=claim or clip(owner.__name__.rpartition(".")[2].lower()),
+        source="object",
+        place=f"object {name}",
+        folder=Path(file).parent if file else None,
+        entry=name,
+        obj=obj,
+        claimed=claim is not None,
+    )
+
+
+def _object_claim(obj: object) -> str | None:
+    try:
+        claim = obj.manifest["id"]  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - reading says what is wrong with it
+        return None
+    return (clip(claim) or None) if isinstance(claim, str) else None
+
+
+def _remote(plugin: str, target: object) -> Candidate:
+    return Candidate(id=clip(plugin), source="remote", place=f"remote {target}")

@@ -1,0 +1,164 @@
+"""Find a plugin's package without importing it, and import it when the time has come.
+
+Discovery asks the import system where a top-level name is; that runs no code of the plugin. A folder plugin is
+imported under its folder's name from its own path, so that `sys.path` stays as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plugin_host.sdk.errors import PluginFault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+
+class FolderLoader(SourceFileLoader):
+    """Marks the packages that the host imported from a folder: only those may be imported anew."""
+
+
+def locate(plugin: str, module: str) -> Path:
+    """Find the folder that holds the manifest of the plugin whose hooks are in `module`, importing nothing.
+
+    Only the top-level name is looked for. Raises `PluginFault`: `package_missing` if nothing has that name,
+    `import_failed` if looking for it failed, `manifest_invalid` if it is no package on disk.
+    """
+    top = module.partition(".")[0]
+    try:
+        spec = find_spec(top)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a finder is foreign code, and may do anything
+        text = f"{plugin}: looking for its package {top!r} failed: {type(error).__name__}: {error}."
+        raise _fault("import_failed", plugin, text, f"Reinstall the distribution that brings {plugin}.") from error
+    if spec is None:
+        text = f"{plugin}: its entry point names {module!r}, but there is no package {top!r}."
+        way_out = "Reinstall its distribution; if it was an editable install, its source folder may have moved."
+        raise _fault("package_missing", plugin, text, way_out)
+    if spec.submodule_search_locations is None:
+        text = f"{plugin}: its entry point names {module!r}, but {top!r} is a single module ({spec.origin})."
+        raise _fault(
+            "manifest_invalid", plugin, text, f"Make {top} a package: a folder with __init__.py and plugin.json."
+        )
+    return package_folder(plugin, map(Path, spec.submodule_search_locations), module)
+
+
+def package_folder(plugin: str, tops: Iterable[Path], module: str) -> Path:
+    """Choose the folder that holds plugin.json: the top-level package, in any of its places.
+
+    A namespace package is nobody's own: without a plugin.json there, the packages below it on the way to
+    `module` are looked at (`acme` → `acme/contacts` of `acme.contacts.hooks`). If there is no plugin.json at all,
+    the first place is given, and reading says what is missing. Raises `PluginFault` if there are several.
+    """
+    level = list(tops)
+    first = level[0] if level else Path(module.partition(".")[0])
+    for step in [*module.split(".")[1:], None]:
+        holding = [folder for folder in level if (folder / "plugin.json").is_file()]
+        if len(holding) > 1:
+            text = f"{plugin}: plugin.json of {module!r} is in several places: {' and '.join(map(str, holding))}."
+            raise _fault("manifest_invalid", plugin, text, "Uninstall all but one of them.")
+        if holding:
+            return holding[0]
+        if step is None or any((folder / "__init__.py").is_file() for folder in level):
+            break  # a regular package: what is below it is the package's own matter
+        level = [folder / step for folder in level]
+    return first
+
+
+def find_spec(name: str) -> ModuleSpec | None:
+    """Ask the import system where a top-level name would be found, whatever was imported under it before."""
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        spec = find(name, None) if find is not None else None
+        if spec is not None:
+            return spec if isinstance(spec, ModuleSpec) else None
+    return None
+
+
+def foreign(name: str, folder: Path) -> str | None:
+    """Say what already goes by the import name of a folder plugin, if that is something else than the folder."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        if _is_ours(loaded) or _is_at(getattr(loaded, "__file__", None), folder):
+            return None
+        return f"the module {name!r} ({getattr(loaded, '__file__', None) or 'built in'})"
+    try:
+        spec = find_spec(name)
+    except Exception:  # noqa: BLE001 - a broken finder of somebody else is no fault of this plugin
+        return None
+    if spec is None or spec.origin is None or _is_at(spec.origin, folder):
+        return None  # a folder without code somewhere on the path (a namespace) is nobody's module
+    return f"the module {name!r} ({spec.origin})"
+
+
+def name_clash(plugin: str, folder: Path, other: str) -> Reason:
+    """Word that a folder plugin's import name is taken."""
+    return Reason(
+        code="name_clash",
+        text=f"{plugin}: its folder {folder} would be imported as {folder.name!r}, which is the name of {other}.",
+        culprits=(plugin, folder.name),
+        way_out=f"Rename the folder, for example to host_{plugin}; the id stays.",
+    )
+
+
+def import_entry(entry: str, folder: Path | None) -> Any:
+    """Import the module of an entry and give what it names: the module itself, or an attribute of it.
+
+    With `folder` the package is imported from there. Raises whatever the plugin's code raises, and
+    `AttributeError` if the module has no such attribute.
+    """
+    module, _, path = entry.partition(":")
+    if folder is not None:
+        _import_folder(folder)
+    found: Any = importlib.import_module(module)
+    for name in filter(None, path.split(".")):
+        found = getattr(found, name)
+    return found
+
+
+def _import_folder(folder: Path) -> None:
+    """Import the package of a folder under the folder's name, once for each path."""
+    name = folder.name
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        if not _is_ours(loaded) or _is_at(loaded.__file__, folder):
+            return
+        _purge(name)
+    importlib.invalidate_caches()  # the files may have been written a moment ago
+    file = str(folder / "__init__.py")
+    spec = spec_from_file_location(
+        name, file, loader=FolderLoader(name, file), submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None:  # pragma: no cover - a loader was given
+        raise ImportError(name)
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+
+
+def _purge(name: str) -> None:
+    for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
+        del sys.modules[loaded]
+
+
+def _is_ours(module: ModuleType) -> bool:
+    return isinstance(getattr(module, "__loader__", None), FolderLoader)
+
+
+def _is_at(file: str | None, folder: Path) -> bool:
+    return file is not None and Path(file).resolve().parent == folder.resolve()
+
+
+def _fault(code: Any, plugin: str, text: str, way_out: str) -> PluginFault:
+    return PluginFault(Reason(code=code, text=text, culprits=(plugin,), way_out=way_out))

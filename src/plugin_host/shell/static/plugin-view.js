@@ -1,0 +1,67 @@
+// @ts-check
+// The place in the page where a plugin's screen is shown, or the card that says why it is not.
+import { html, useEffect, useRef, useSignal } from "./vendor/view.js";
+import { ErrorCard } from "./error-card.js";
+import { showScreen } from "./loader.js";
+import { place } from "./router.js";
+import { shell } from "./state.js";
+
+/** @typedef {import("./plugin-host").Screen} Screen */
+
+/** @param {{ screen: Screen, onSettled: () => void }} props `onSettled`: there is something to move the focus to */
+export function PluginView({ screen, onSettled }) {
+  const stage = useRef(/** @type {HTMLElement | null} */ (null));
+  const state = useSignal(/** @type {"loading" | "shown" | "failed"} */ ("loading"));
+  const error = useSignal(/** @type {unknown} */ (null));
+  const heading = useSignal(false);
+  const turn = useSignal(0);
+  const about = shell.value?.plugins[screen.plugin];
+
+  useEffect(() => {
+    state.value = "loading";
+    heading.value = false;
+    const view = showScreen(screen, /** @type {HTMLElement} */ (stage.current), {
+      shell: /** @type {NonNullable<typeof shell.value>} */ (shell.peek()),
+      onHeading: (has) => {
+        heading.value = has;
+      },
+      onShown: () => {
+        state.value = "shown";
+        onSettled();
+      },
+      onError: (problem) => {
+        error.value = problem;
+        state.value = "failed";
+        onSettled();
+      },
+    });
+    let first = true;
+    const stopFollowing = place.subscribe(() => {
+      if (first) first = false;
+      else if (state.peek() !== "shown") return;
+      // A view that does not follow its route is drawn anew.
+      else if (view.routed()) onSettled();
+      else turn.value += 1;
+    });
+    return () => {
+      stopFollowing();
+      view.stop();
+    };
+  }, [turn.value]);
+
+  const retry = () => {
+    turn.value += 1;
+  };
+  const busy = state.value === "loading";
+  return html`<div class="ph-view" data-plugin=${screen.plugin} data-screen=${screen.id} aria-busy=${busy ? "true" : null}>
+    ${!heading.value && state.value !== "failed" && html`<h1 class="visually-hidden">${screen.title}</h1>`}
+    <div ref=${stage}></div>
+    ${busy && html`<${Skeleton} title=${screen.title} />`}
+    ${state.value === "failed" &&
+    html`<${ErrorCard} title=${screen.title} plugin=${about?.name ?? screen.plugin} error=${error.value} retry=${retry} />`}
+  </div>`;
+}
+
+/** @param {{ title: string }} props */
+const Skeleton = ({ title }) =>
+  html`<div class="ph-skeleton" role="status"><span class="visually-hidden">Loading ${title}…</span><i></i><i></i><i></i><i></i></div>`;

@@ -1,0 +1,76 @@
+// @ts-check
+// The entry: one call to the server, then whatever belongs to the address and to the person.
+import { html, render, useEffect, useRef } from "./vendor/view.js";
+import { NotFound, Unreachable } from "./error-card.js";
+import { Home } from "./home.js";
+import { Notices } from "./layers.js";
+import { Layout } from "./layout.js";
+import { PluginView } from "./plugin-view.js";
+import { go, inside, match, place, startRouter } from "./router.js";
+import { SetUp, SignIn } from "./sign-in.js";
+import { appName, failure, refresh, shell, status, user } from "./state.js";
+import { startTheme } from "./theme.js";
+
+/** The element that has the focus, also inside a shadow root. */
+const focused = () => {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  return element;
+};
+
+/** Move the focus to a new view, unless the view has taken it, or nobody navigated. @param {Element | null} before */
+function enter(before) {
+  const now = focused();
+  if (place.peek().quiet || (now !== before && now !== document.body && now?.id !== "view")) return;
+  document.getElementById("view")?.focus({ preventScroll: true });
+}
+
+/** Go to another address while drawing. @param {{ to: string }} props */
+function Redirect({ to }) {
+  useEffect(() => {
+    go(to, { replace: true });
+  }, [to]);
+  return null;
+}
+
+/** Where somebody wanted to go before signing in: only ever an address of this page. */
+const wanted = () => inside(new URLSearchParams(place.value.search).get("next") ?? "/") ?? "/";
+
+function Content() {
+  const { path } = place.value;
+  const screen = match(shell.value?.screens ?? [], path);
+  const before = useRef(/** @type {Element | null} */ (null));
+  const title = screen?.title ?? (path === "/" ? "Home" : "No such page");
+  const key = screen ? `${screen.plugin}/${screen.id}` : path;
+  useEffect(() => {
+    document.title = `${title} · ${appName.value}`;
+    before.current = focused();
+    if (!screen) enter(before.current);
+  }, [key, path]);
+  if (screen) return html`<${PluginView} key=${key} screen=${screen} onSettled=${() => enter(before.current)} />`;
+  return path === "/" ? html`<${Home} />` : html`<${NotFound} />`;
+}
+
+function App() {
+  if (status.value === "loading") return null;
+  const retry = () => {
+    status.value = "loading";
+    refresh();
+  };
+  if (status.value === "failed") return html`<${Unreachable} error=${failure.value} retry=${retry} />`;
+  const { path } = place.value;
+  if (shell.value?.setup_required && user.value === null) {
+    return path === "/setup" ? html`<${SetUp} />` : html`<${Redirect} to="/setup" />`;
+  }
+  if (path === "/setup") return html`<${Redirect} to="/" />`;
+  if (path === "/login" && user.value !== null) return html`<${Redirect} to=${wanted()} />`;
+  // Anybody may see a public screen; at any other address the sign-in stands, and the address is kept.
+  if (user.value === null && match(shell.value?.screens ?? [], path) === null) return html`<${SignIn} />`;
+  return html`<${Layout}><${Content} /><//>`;
+}
+
+const app = /** @type {HTMLElement} */ (document.getElementById("app"));
+startTheme();
+startRouter();
+render(html`<${App} /><${Notices} />`, app);
+refresh().finally(() => app.removeAttribute("aria-busy"));
