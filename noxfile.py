@@ -173,7 +173,17 @@ def install_wheels(session: nox.Session, *constraint: str) -> None:
     session.install("hatchling")
     wheels = Path(session.create_tmp()).resolve() / "wheels"
     shutil.rmtree(wheels, ignore_errors=True)
-    build_wheel = ("python", "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels))
+    build_wheel = (
+        "python",
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(wheels),
+    )
     session.run(*build_wheel, ".", *EXAMPLES, silent=True)
     built = [str(wheel) for wheel in wheels.glob("*.whl")]
     session.install(*built, *EXTRAS["postgres"], *group("test"), *constraint)

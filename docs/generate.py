@@ -94,10 +94,17 @@ def _help(command: click.Command, name: str) -> str:
 
 def _table(title: str) -> str:
     struct = FILES[title.removesuffix(".json")] if title.endswith(".json") else _PARTS[title]
-    lines = [f"## `{title}`", "", inspect.getdoc(struct) or "", "", "| field | takes | default | meaning |", "|---|---|---|---|"]
+    lines = [
+        f"## `{title}`",
+        "",
+        inspect.getdoc(struct) or "",
+        "",
+        "| field | takes | default | meaning |",
+        "|---|---|---|---|",
+    ]
     tag = struct.__struct_config__.tag
     if tag is not None:
-        lines.append(f"| `{struct.__struct_config__.tag_field}` | `\"{tag}\"` | required | |")
+        lines.append(f'| `{struct.__struct_config__.tag_field}` | `"{tag}"` | required | |')
     lines += [_row(field) for field in msgspec.structs.fields(struct)]
     return "\n".join(lines) + "\n"
 

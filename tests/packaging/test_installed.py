@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 import plugin_host
 
 PACKAGE = resources.files("plugin_host")
+SOURCE = Path(__file__).parents[2] / "src" / "plugin_host"
 
 pytestmark = pytest.mark.skipif(
     "PLUGIN_HOST_TEST_INSTALLED" not in os.environ,
@@ -24,19 +25,9 @@ def test_installed_wheel_is_what_is_tested() -> None:
     assert "site-packages" in Path(str(plugin_host.__file__)).parts
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "py.typed",
-        "core/plugin.json",
-        "core/permissions.json",
-        "core/menu.json",
-        "core/migrations/0001_revision.py",
-        "shell/static/shell.css",
-    ],
-)
-def test_data_file_is_packed(file: str) -> None:
-    assert PACKAGE.joinpath(file).is_file()
+def test_every_file_of_the_source_folder_is_packed() -> None:
+    files = {path.relative_to(SOURCE) for path in SOURCE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert sorted(str(file) for file in files if not PACKAGE.joinpath(str(file)).is_file()) == []
 
 
 def test_command_is_installed() -> None:

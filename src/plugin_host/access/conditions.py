@@ -225,9 +225,9 @@ def _compare_value(symbol: str, column: Any, kind: Kind, value: Any) -> ColumnEl
 
 def _kept(kind: Kind, value: Decimal) -> tuple[Decimal | int, bool]:
     """Give the number as the column could keep it, rounded down, and whether it is the same number."""
-    if kind.limit is not None and abs(value) > kind.limit:
-        raise ConditionError("", f"{value} is beyond what the column can hold ({kind.limit})")
-    low = value.quantize(Decimal(1).scaleb(-kind.scale), ROUND_FLOOR)
+    low = value.quantize(Decimal(1).scaleb(-kind.scale), ROUND_FLOOR) if abs(value) < kind.limit else value
+    if abs(low) >= kind.limit:
+        raise ConditionError("", f"{value} is more than the column can hold: its limit is {kind.limit}")
     return (low if kind.scale else int(low)), low == value
 
 

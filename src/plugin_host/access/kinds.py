@@ -6,9 +6,10 @@ hold the same value on SQLite and PostgreSQL are known; any other is refused by 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import TEXT, VARCHAR, BigInteger, Boolean, Date, Float, Integer, SmallInteger, String, Text, inspect
@@ -18,6 +19,8 @@ from plugin_host.sdk.conditions import ConditionError
 from plugin_host.sdk.models import ExactDecimal, UtcDateTime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.orm import InstrumentedAttribute
     from sqlalchemy.types import TypeEngine
 
@@ -29,14 +32,14 @@ _DOUBLE: Final = 53  # bits of a float of 8 bytes; one of 4 bytes is another num
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of values. `number` is exact: whole, or with `scale` decimals, and at most `limit` in a column.
+    """A kind of values. `number` is exact: whole, or with `scale` decimals; a column holds less than `limit`.
 
     `collated` is text whose column has an order or equality of its own.
     """
 
     name: Literal["text", "truth", "number", "float", "moment", "day"]
     scale: int = 0
-    limit: Decimal | None = None
+    limit: Decimal = Decimal("Infinity")
     collated: bool = False
 
 
@@ -52,7 +55,7 @@ def column_of(model: Any, field: str) -> InstrumentedAttribute[Any]:
 
 def kind_of_column(column: InstrumentedAttribute[Any]) -> Kind:
     """Give the kind of a column's values. Raises `ConditionError` for a type that conditions cannot compare."""
-    kind = _kind_of_type(column.type)
+    kind = next((make(column.type) for known, make in _KINDS if isinstance(column.type, known)), None)
     if kind is None:
         raise ConditionError("", f"column {column.key!r} is {column.type!r}; conditions can compare {KNOWN}")
     return kind
@@ -78,62 +81,63 @@ def kind_of_value(value: object) -> Kind:
 
 def read(literal: object, kind: Kind) -> Any:
     """Read a literal of JSON as a value of the kind. Raises `ConditionError` if it is none."""
-    try:
-        value = _read(literal, kind)
-    except (ValueError, InvalidOperation):
-        value = None
+    accepted, reader, how = _READERS[kind.name]
+    value = None
+    # A truth value is a number to Python only.
+    if isinstance(literal, accepted) and isinstance(literal, bool) == (kind.name == "truth"):
+        with contextlib.suppress(ValueError, ArithmeticError):
+            value = reader(literal)
     if value is None:
-        raise ConditionError("", f"{literal!r} cannot be compared with a {kind.name}: {_HOW[kind.name]}")
+        raise ConditionError("", f"{literal!r} cannot be compared with a {kind.name}: {how}")
     return value
 
 
-_HOW: Final = {
-    "text": "write text",
-    "truth": "write true or false",
-    "number": "write a number, or its digits as text",
-    "float": "write a number",
-    "moment": 'write ISO text with a time zone: "2026-03-01T09:00:00Z"',
-    "day": 'write ISO text: "2026-03-01"',
+def _number(literal: float | str) -> Decimal | None:
+    number = Decimal(str(literal))  # by its digits: 0.1 is one tenth, not the nearest float
+    return number if number.is_finite() else None
+
+
+def _moment(literal: str) -> dt.datetime | None:
+    moment = dt.datetime.fromisoformat(literal)
+    return moment if moment.tzinfo is not None else None
+
+
+_READERS: Final[dict[str, tuple[tuple[type, ...], Callable[[Any], object], str]]] = {
+    "text": ((str,), str, "write text"),
+    "truth": ((bool,), bool, "write true or false"),
+    "number": ((int, float, str), _number, "write a number, or its digits as text"),
+    "float": ((int, float), float, "write a number"),
+    "moment": ((str,), _moment, 'write ISO text with a time zone: "2026-03-01T09:00:00Z"'),
+    "day": ((str,), dt.date.fromisoformat, 'write ISO text: "2026-03-01"'),
 }
 
 
-def _read(literal: object, kind: Kind) -> object | None:
-    match kind.name, literal:
-        case ("text", str()) | ("truth", bool()):
-            return literal
-        case "number" | "float", bool():
-            return None  # a truth value is a number to Python only
-        case "number", int() | float() | str():
-            number = Decimal(str(literal))  # by its digits: 0.1 is one tenth, not the nearest float
-            return number if number.is_finite() else None
-        case "float", int() | float():
-            return float(literal)
-        case "moment", str(text):
-            moment = dt.datetime.fromisoformat(text)
-            return moment if moment.tzinfo is not None else None
-        case "day", str(text):
-            return dt.date.fromisoformat(text)
-    return None
+def _whole(bits: int) -> Kind:
+    return Kind("number", limit=Decimal(2 ** (bits - 1)))
 
 
-def _kind_of_type(kept: TypeEngine[Any]) -> Kind | None:
-    match kept:
-        case Boolean():
-            return Kind("truth")
-        case SmallInteger():
-            return Kind("number", limit=Decimal(2**15 - 1))
-        case BigInteger():
-            return Kind("number", limit=Decimal(2**63 - 1))
-        case Integer():
-            return Kind("number", limit=Decimal(2**31 - 1))
-        case ExactDecimal():
-            return Kind("number", kept.scale, Decimal(10) ** (kept.precision - kept.scale) - 1)
-        case Float() if not kept.asdecimal and not isinstance(kept, REAL) and kept.precision in (None, _DOUBLE):
-            return Kind("float")
-        case UtcDateTime():
-            return Kind("moment")
-        case Date():
-            return Kind("day")
-        case String() if type(kept) in _TEXT:
-            return Kind("text", collated=kept.collation is not None)
-    return None
+def _decimal(kept: ExactDecimal) -> Kind:
+    return Kind("number", kept.scale, Decimal(10) ** (kept.precision - kept.scale))
+
+
+def _float(kept: Float[Any]) -> Kind | None:
+    odd = kept.asdecimal or isinstance(kept, REAL) or kept.precision not in (None, _DOUBLE)
+    return None if odd else Kind("float")
+
+
+def _text(kept: String) -> Kind | None:
+    return Kind("text", collated=kept.collation is not None) if type(kept) in _TEXT else None
+
+
+# The first that fits: the small and the big integers are Integers too.
+_KINDS: Final[tuple[tuple[type[TypeEngine[Any]], Callable[[Any], Kind | None]], ...]] = (
+    (Boolean, lambda _: Kind("truth")),
+    (SmallInteger, lambda _: _whole(16)),
+    (BigInteger, lambda _: _whole(64)),
+    (Integer, lambda _: _whole(32)),
+    (ExactDecimal, _decimal),
+    (Float, _float),
+    (UtcDateTime, lambda _: Kind("moment")),
+    (Date, lambda _: Kind("day")),
+    (String, _text),
+)

@@ -35,9 +35,7 @@ async def set_roles(session: AsyncSession, user_id: str, roles: Collection[str],
     if lost:
         await session.execute(delete(RoleMember).where(RoleMember.subject == subject, RoleMember.role.in_(lost)))
     now = dt.datetime.now(dt.UTC)
-    gained = [
-        {"subject": subject, "role": role, "granted_at": now, "granted_by": by} for role in sorted(wanted - had)
-    ]
+    gained = [{"subject": subject, "role": role, "granted_at": now, "granted_by": by} for role in sorted(wanted - had)]
     if gained:
         await session.execute(insert(RoleMember), gained)
 

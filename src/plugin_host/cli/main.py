@@ -91,6 +91,7 @@ def _is_known(error: Exception) -> bool:
             ("plugin_host.settings", "SettingsError"),
             ("plugin_host.database", "DatabaseError"),
             ("plugin_host.host", "HostError"),
+            ("plugin_host.migrations.planning", "MigrationError"),
             ("plugin_host.sdk.errors", "PluginFault"),
             ("plugin_host.sdk.errors", "Problem"),
         )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from plugin_host.gateway.application import Built, RouteRules, build
 from plugin_host.plugins import activation
@@ -35,6 +37,18 @@ class Running:
     contributions: Contributions
     context: PluginContext[Any]
     built: Built
+    _opened: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def start(self, limit: float) -> None:
+        """Run its lifespans and its `startup`, each within `limit` seconds. Raises `PluginFault`."""
+        await self._opened.enter_async_context(self.built.running(limit))
+        # Before `startup` is called: one that fails half way is shut down as well.
+        self._opened.push_async_callback(activation.stop, self.relay, self.context, limit)
+        await activation.start(self.relay, self.context, limit)
+
+    async def stop(self) -> None:
+        """Undo what `start` did, in reverse; what fails is logged."""
+        await self._opened.aclose()
 
 
 @dataclass(frozen=True)
@@ -58,9 +72,10 @@ class Assembly:
         self._access = access
         self._parts: dict[str, _Parts] = {}
 
-    def assemble(self, plan: Plan, entry: PlanEntry, gate: Gate) -> Running:
+    def assemble(self, plan: Plan, entry: PlanEntry, found: Found, gate: Gate) -> Running:
         """Put one plugin together; what it requires stands already. Raises `PluginFault`."""
-        found = plan.found[entry.id]
+        if found.manifest is not None and found.manifest.data.database == "own":
+            raise PluginFault(msgspec.structs.replace(OWN_DATABASE, culprits=(entry.id,)))
         relay = activation.load(found)
         declared = activation.declare(relay, found, self._settings.plugins.get(entry.id, {}))
         context = self._context(entry, found, declared)

@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from plugin_host.sdk.context import Users
     from plugin_host.settings import Settings
 
-FOLDER: Final = Path(__file__).parent
-STATIC: Final = FOLDER.parent / "shell" / "static"
+STATIC: Final = Path(__file__).parent.parent / "shell" / "static"
 
 log = logging.getLogger("plugin_host")
 

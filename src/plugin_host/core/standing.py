@@ -78,7 +78,7 @@ class HostView(ABC):
     @property
     @abstractmethod
     def setup_required(self) -> bool:
-        """Whether there is no administrator yet."""
+        """Whether there was no administrator when somebody last looked."""
 
     @abstractmethod
     async def plan(self) -> Plan:
@@ -107,7 +107,7 @@ def _scan(plugin: str, found: Found) -> Assets | None:
     folder = found.candidate.folder
     if folder is None or found.manifest is None or found.manifest.ui is None or not (folder / "ui").is_dir():
         return None
-    return Assets.scan(plugin, folder / "ui")
+    return Assets.scan(plugin, folder / "ui", folder / "locales")
 
 
 def _screens(plugin: str, found: Found, scanned: Mapping[str, Assets]) -> Iterable[PlacedScreen]:

@@ -95,7 +95,7 @@ class Dispatcher:
         try:
             async with asyncio.timeout(grace):
                 for slot in slots:
-                    await slot.idle.wait()
+                    await slot.drained()
         except TimeoutError:
             return False
         return True
@@ -112,9 +112,11 @@ class Dispatcher:
             # Only whole segments, only at the front, and only once: a server may or may not have put it there.
             path = path[len(base) :] or "/"
         scope[BASE] = base
-        if _ODD.search(path):
-            await send_problem(_NOT_FOUND, scope, send)
-        elif path.startswith("/api/"):
+        if not path.isprintable() or ("//" in path or "/." in path or ";" in path or "\\" in path):
+            if _ODD.search(path):  # the rare ones are looked at twice
+                await send_problem(_NOT_FOUND, scope, send)
+                return
+        if path.startswith("/api/"):
             await self._call(table, scope, receive, send, path)
         elif (extra := table.extra.get(path)) is not None:
             await extra(scope, receive, send)
@@ -131,14 +133,17 @@ class Dispatcher:
         scope[PATH] = scope["path"] = path
         scope["root_path"] = ""
         # A fresh one: an outer Litestar keeps its own view of the request in the state that it hands on.
-        scope["state"] = {key: value for key, value in scope.get("state", {}).items() if not key.startswith("_ls_")}
+        scope["state"] = state = dict(scope.get("state") or ())
+        state.pop("_ls_connection_state", None)
         if scope["type"] == "websocket":
             send = word_closes(scope, send)
-        slot.enter()
+        slot.count += 1
         try:
             await slot.app(scope, receive, send)
         finally:
-            slot.leave()
+            slot.count -= 1
+            if slot.idle is not None and slot.count == 0:
+                slot.idle.set()
 
     def _leave(self, plugin: str, slot: _Slot) -> None:
         self._leaving.setdefault(plugin, []).append(slot)
@@ -147,23 +152,18 @@ class Dispatcher:
 class _Slot:
     """An application and how much is under way in it."""
 
-    __slots__ = ("_count", "app", "idle")
+    __slots__ = ("app", "count", "idle")
 
     def __init__(self, app: Application) -> None:
         self.app = app
-        self.idle = asyncio.Event()
-        self.idle.set()
-        self._count = 0
+        self.count = 0
+        self.idle: asyncio.Event | None = None  # there when somebody waits
 
-    def enter(self) -> None:
-        self._count += 1
-        if self._count == 1:
+    async def drained(self) -> None:
+        while self.count:
+            self.idle = self.idle or asyncio.Event()
             self.idle.clear()
-
-    def leave(self) -> None:
-        self._count -= 1
-        if self._count == 0:
-            self.idle.set()
+            await self.idle.wait()
 
 
 async def _call_shell(table: Table, scope: Any, receive: Any, send: Any, path: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import logging
-import secrets
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 from plugin_host.gateway.problems import REQUEST_ID, send_problem, to_problem
@@ -37,9 +37,19 @@ _DEFAULTS: Final[tuple[_Header, ...]] = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 )
 _NO_STORE: Final[_Header] = (b"cache-control", b"no-store")
-_OWN: Final = frozenset({*(name for name, _ in (*_FIXED, _HSTS)), b"x-request-id", b"server"})
+# Both together, by (is the public address https, is it an answer of the API).
+_ADDED: Final = {
+    (https, api): (*_FIXED, *((_HSTS,) if https else ()), *_DEFAULTS, *((_NO_STORE,) if api else ()))
+    for https in (True, False)
+    for api in (True, False)
+}
+_FORCED: Final = frozenset({*(name for name, _ in (*_FIXED, _HSTS)), b"x-request-id", b"server"})
+_TOUCHED: Final = _FORCED | {name for name, _ in (*_DEFAULTS, _NO_STORE)}
 _OURS: Final = b"x-plugin-host-"
-_STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
+_X: Final = (b"x", b"X")
+_SECURE: Final = ("https", "wss")
+_WITH_HEADERS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
+_STARTS: Final = _WITH_HEADERS | {"websocket.accept", "websocket.close"}
 
 log = logging.getLogger("plugin_host.gateway")
 
@@ -68,20 +78,49 @@ class Edge:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer an HTTP or WebSocket scope; the scope itself is left as it is."""
-        scope = {**scope, REQUEST_ID: secrets.token_hex(8)}
-        scope["headers"] = headers = [header for header in scope["headers"] if not _is_ours(header[0])]
-        answer = _Answer(scope, send, https=self._https or scope.get("scheme") in ("https", "wss"))
+        headers = [header for header in scope["headers"] if header[0][:1] not in _X or not _is_ours(header[0])]
+        scope = {**scope, REQUEST_ID: os.urandom(8).hex(), "headers": headers}
+        is_head = scope.get("method") == "HEAD"
+        if is_head:
+            scope["method"] = "GET"
+        started = False
+
+        async def answer(message: Any) -> None:
+            nonlocal started
+            kind = message["type"]
+            if kind == "http.response.body":
+                if not is_head:
+                    await send(message)
+                return
+            started = started or kind in _STARTS
+            if kind in _WITH_HEADERS:
+                message = {**message, "headers": self._headers(message.get("headers", ()), scope)}
+            await send(message)
+            if is_head and kind == "http.response.start":
+                # At once: what would stream for ever never comes to its end by itself.
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
         try:
             if self._check_host:
                 self._require_host(headers)
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, answer)
         except Problem as problem:
-            await send_problem(problem, scope, answer.send)
+            await send_problem(problem, scope, answer)
         except Exception as error:
             log.exception("%s failed (request %s)", scope["path"], scope[REQUEST_ID])
-            if answer.started:
+            if started:
                 raise  # the server must cut the connection: half an answer must not look like a whole one
-            await send_problem(to_problem(error), scope, answer.send)
+            await send_problem(to_problem(error), scope, answer)
+
+    def _headers(self, given: Iterable[_Header], scope: dict[str, Any]) -> list[_Header]:
+        https = self._https or scope.get("scheme") in _SECURE
+        added = _ADDED[https, scope["path"].startswith("/api/")]
+        request_id = (b"x-request-id", scope[REQUEST_ID].encode())
+        said = {header[0].lower() for header in given}
+        if said.isdisjoint(_TOUCHED):
+            return [*given, *added, request_id]
+        kept = [header for header in given if header[0].lower() not in _FORCED]
+        return [*kept, *(header for header in added if header[0] in _FORCED or header[0] not in said), request_id]
 
     def _require_host(self, headers: list[_Header]) -> None:
         hosts = [value for name, value in headers if name == b"host"]
@@ -89,49 +128,9 @@ class Edge:
             raise Problem(400, "bad_host", "This host does not answer to that name.")
 
 
-class _Answer:
-    """The way out of one request."""
-
-    __slots__ = ("_https", "_is_head", "_scope", "_send", "started")
-
-    def __init__(self, scope: dict[str, Any], send: Callable[[Any], Awaitable[None]], *, https: bool) -> None:
-        self._scope = scope
-        self._send = send
-        self._https = https
-        self._is_head = scope.get("method") == "HEAD"
-        if self._is_head:
-            scope["method"] = "GET"
-        self.started = False
-
-    async def send(self, message: Any) -> None:
-        """Pass a message on; the first one of an answer gets its headers."""
-        kind = message["type"]
-        if kind in _STARTS:
-            self.started = True
-            await self._send({**message, "headers": self._headers(message.get("headers", ()))})
-            if self._is_head:
-                # At once: what would stream for ever never comes to its end by itself.
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-        elif not self._is_head:
-            self.started = self.started or kind == "websocket.accept" or kind == "websocket.close"
-            await self._send(message)
-
-    def _headers(self, given: Iterable[Any]) -> list[Any]:
-        headers = [header for header in given if header[0].lower() not in _OWN]
-        said = {header[0].lower() for header in headers}
-        headers += _FIXED
-        headers += [default for default in _DEFAULTS if default[0] not in said]
-        headers.append((b"x-request-id", self._scope[REQUEST_ID].encode()))
-        if self._https:
-            headers.append(_HSTS)
-        if _NO_STORE[0] not in said and self._scope["path"].startswith("/api/"):
-            headers.append(_NO_STORE)
-        return headers
-
-
 def _is_ours(name: bytes) -> bool:
     """Tell whether a request header is one that only the host may set, in whichever spelling it comes."""
-    return name[:1] in b"xX" and name.lower().replace(b"_", b"-").startswith(_OURS)
+    return name.lower().replace(b"_", b"-").startswith(_OURS)
 
 
 def _matches(patterns: tuple[str, ...], header: bytes) -> bool:

@@ -13,6 +13,7 @@ The gate answers its refusals itself: an exception handler of the plugin never s
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -78,34 +79,49 @@ class Gate(ASGIMiddleware):
         self._open_work = open_work
         self._public_origin = public_origin
 
+    def __call__(self, app: ASGIApp) -> ASGIApp:
+        """Stand in front of a handler: of all of them, so there is nothing to bypass and nothing to ask."""
+        return functools.partial(self.handle, next_app=app)
+
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Let the request in, or answer why not."""
         call: dict[str, Any] = scope  # type: ignore[assignment] # a typed dict with keys of ours
         need: Need = call["route_handler"].opt.get(NEED, _UNDECLARED)
+        method = call.get("method")  # a WebSocket has none
+        if method == "OPTIONS" and _is_preflight(call):
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         try:
-            if _is_preflight(call):
-                await send({"type": "http.response.start", "status": 204, "headers": []})
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-                return
-            call["user"] = actor = await self._admit(call, need)
+            call["user"] = actor = await self._admit(call, method, need)
             if need.json:
                 _require_json(call)
         except Problem as problem:
             await send_problem(problem, call, send)
             return
-        writes = call["type"] == "websocket" or call["method"] not in SAFE_METHODS
-        call[WORK] = work = self._open_work(need.plugin, actor, writes)
-        if call["type"] == "websocket":
-            await _converse(need, work, call, next_app(scope, receive, send))
-        else:
-            await _Call(need, work, call, send).run(next_app, receive)
-
-    async def _admit(self, scope: dict[str, Any], need: Need) -> Actor:
+        call[WORK] = work = self._open_work(need.plugin, actor, method not in SAFE_METHODS)
+        unit = work.unit
         try:
-            check_origin(scope, self._public_origin)
+            if method is None:
+                await next_app(scope, receive, send)
+                await _end_conversation(need, work, call)
+            else:
+                await next_app(scope, receive, _after_commit(need, work, call, send))
+        finally:
+            # What was not committed by now is undone by closing: an exception, or an answer that never began.
+            if unit.opened:
+                await unit.close()
+
+    async def _admit(self, scope: dict[str, Any], method: str | None, need: Need) -> Actor:
+        try:
+            if method not in SAFE_METHODS:
+                check_origin(scope, self._public_origin)
             actor = await self._authenticate(scope)
-            if self._may(actor, need.permissions):
-                return actor
+            for permission in need.permissions:
+                if permission == "public" or (
+                    actor.signed_in if permission == "signed-in" else self._holds(actor, permission)
+                ):
+                    return actor
         except Problem:
             raise
         except Exception as error:
@@ -117,88 +133,57 @@ class Gate(ASGIMiddleware):
             raise problem from error
         raise _refusal(actor, need, scope)
 
-    def _may(self, actor: Actor, permissions: tuple[str, ...]) -> bool:
-        for permission in permissions:
-            if permission == "public":
-                return True
-            if permission == "signed-in":
-                if actor.signed_in:
-                    return True
-            elif self._holds(actor, permission):
-                return True
-        return False
 
+def _after_commit(need: Need, work: Work, scope: dict[str, Any], send: Send) -> Send:
+    """Wrap the `send` of a call, so that its answer begins when its work is kept."""
+    unit = work.unit
+    replaced = False
 
-class _Call:
-    """One HTTP call: the answer waits for the commit."""
-
-    __slots__ = ("_need", "_replaced", "_scope", "_send", "_work")
-
-    def __init__(self, need: Need, work: Work, scope: dict[str, Any], send: Send) -> None:
-        self._need = need
-        self._work = work
-        self._scope = scope
-        self._send = send
-        self._replaced = False
-
-    async def run(self, next_app: ASGIApp, receive: Receive) -> None:
-        try:
-            await next_app(self._scope, receive, self._answer)  # type: ignore[arg-type] # keys of ours in the scope
-        finally:
-            # What was not committed by now is undone by closing: an exception, or an answer that never began.
-            if self._work.unit.opened:
-                await self._work.unit.close()
-
-    async def _answer(self, message: Any) -> None:
-        if message["type"] == "http.response.start" and (self._work.unit.opened or self._need.decides):
-            problem = await self._settle(message["status"])
+    async def answer(message: Any) -> None:
+        nonlocal replaced
+        if replaced:
+            return  # the plugin believes that its answer goes out
+        if (unit.opened or need.decides) and message["type"] == "http.response.start":
+            problem = await _settle(need, work, scope, message["status"])
             if problem is not None:
-                # The plugin believes that its answer goes out; all of it is dropped.
-                self._replaced = True
-                await send_problem(problem, self._scope, self._send)
-        if not self._replaced:
-            await self._send(message)
+                replaced = True
+                await send_problem(problem, scope, send)
+                return
+        await send(message)
 
-    async def _settle(self, status: int) -> Problem | None:
-        """End the work before the first byte leaves; a problem replaces the answer."""
-        unit = self._work.unit
-        if status >= _BAD_REQUEST:
-            # The answer is an error anyway: a lost connection must not hide which.
-            with contextlib.suppress(Exception):
-                await unit.rollback()
-            return None
-        if self._need.decides and not self._work.asked:
-            await unit.rollback()
-            return _undecided(self._need, self._scope)
-        if not unit.opened:
-            return None
-        try:
-            await unit.commit()
-        except Exception as error:  # noqa: BLE001 - whatever the database says becomes the answer
-            problem = to_problem(error)
-            log_unexpected(error, problem, self._scope, self._need.plugin)
-            with contextlib.suppress(Exception):
-                await unit.rollback()
-            return problem
+    return answer
+
+
+async def _settle(need: Need, work: Work, scope: dict[str, Any], status: int) -> Problem | None:
+    """End the work before the first byte leaves; a problem replaces the answer."""
+    if status >= _BAD_REQUEST:
+        # The answer is an error anyway: a lost connection must not hide which.
+        with contextlib.suppress(Exception):
+            await work.unit.rollback()
         return None
-
-
-async def _converse(need: Need, work: Work, scope: dict[str, Any], conversation: Awaitable[None]) -> None:
-    """Run a WebSocket: one unit of work, committed when the handler has returned."""
+    if need.decides and not work.asked:
+        await work.unit.rollback()
+        return _undecided(need, scope)
     try:
-        await conversation
-        if need.decides and not work.asked:
-            _undecided(need, scope)
-        elif work.unit.opened and FAILED not in scope:
-            await work.unit.commit()
-    finally:
-        if work.unit.opened:
-            await work.unit.close()
+        await work.unit.commit()
+    except Exception as error:  # noqa: BLE001 - whatever the database says becomes the answer
+        problem = to_problem(error)
+        log_unexpected(error, problem, scope, need.plugin)
+        with contextlib.suppress(Exception):
+            await work.unit.rollback()
+        return problem
+    return None
+
+
+async def _end_conversation(need: Need, work: Work, scope: dict[str, Any]) -> None:
+    """Keep the work of a WebSocket whose handler has returned; its messages have long left."""
+    if need.decides and not work.asked:
+        _undecided(need, scope)
+    elif FAILED not in scope:
+        await work.unit.commit()
 
 
 def _is_preflight(scope: dict[str, Any]) -> bool:
-    if scope["type"] != "http" or scope["method"] != "OPTIONS":
-        return False
     names = {name for name, _ in scope["headers"]}
     return b"origin" in names and b"access-control-request-method" in names
 

@@ -22,13 +22,13 @@ _READ: Final = frozenset({b"authorization", b"cookie", b"host", b"origin", b"sec
 
 
 def check_origin(scope: dict[str, Any], public_origin: str | None = None) -> None:
-    """Raise `Problem` 403 `cross_origin` for a call that a page of another origin may have made.
+    """Raise `Problem` 403 `cross_origin` if a page of another origin may have sent this.
+
+    For WebSocket handshakes, and for calls whose method is not one of `SAFE_METHODS`.
 
     `public_origin` (`https://apps.example.org`) is where browsers see the host; without it, the scheme and
     the Host header of the request say so.
     """
-    if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
-        return
     said = {name: value for name, value in scope["headers"] if name in _READ}
     if b"authorization" not in said and not _is_own(scope, said, public_origin):
         raise Problem(

@@ -7,14 +7,14 @@ else. Nothing here knows a database: the ledger's rows come as arguments.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from plugin_host.migrations.revisions import checksum, is_expand, read_step, revision_files, same_code
+from plugin_host.migrations.revisions import checksum, is_expand, read_step, read_text, revision_files, same_code
 from plugin_host.migrations.schedule import CORE, dependents, revision_id, revision_number, schedule
 from plugin_host.sdk.errors import PluginFault, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from plugin_host.migrations.revisions import Source
@@ -78,10 +78,8 @@ def make_plan(
     numbers = {name: revision_number(head) for name, head in heads.items()}
     held = dependents(requires, faults)
     order = schedule(requires, numbers, {name: steps for name, steps in waiting.items() if name not in held})
-    versions = {source.plugin: source.version for source in chosen}
     ends = numbers | {name: steps[-1].number for name, steps in waiting.items() if steps}
-    for name, needs in order.missing.items():
-        faults[name] = _unmet(waiting[name], needs, ends, versions)
+    faults |= {name: _unmet(step, ends) for name, step in order.stuck.items()}
     held = {name: root for name, root in dependents(requires, faults).items() if waiting.get(name)}
     orphans = tuple(sorted(heads.keys() - {source.plugin for source in sources}))
     return MigrationPlan(order.steps, faults, orphans, held)
@@ -104,9 +102,7 @@ def _chosen(sources: Iterable[Source], plugin: str | None) -> list[Source]:
     return [known[name] for name in sorted(wanted)]
 
 
-def _waiting(
-    source: Source, head: str | None, history: Callable[[str], Mapping[str, Applied]]
-) -> tuple[Step, ...]:
+def _waiting(source: Source, head: str | None, history: Callable[[str], Mapping[str, Applied]]) -> tuple[Step, ...]:
     files = revision_files(source)
     at = revision_number(head) if head is not None else 0
     if at > len(files):
@@ -140,7 +136,7 @@ def _check_unchanged(source: Source, files: Sequence[Path], applied: Mapping[str
     """Refuse to build on a revision whose code is not what ran here."""
     for number, path in enumerate(files, 1):
         row = applied.get(revision_id(source.plugin, number))
-        text = read_step(source, path).source
+        text = read_text(source, path)
         if row is None or row.checksum == checksum(text) or same_code(row.source, text):
             continue
         raise PluginFault(
@@ -166,20 +162,17 @@ def _until(plugin: str, to: str, head: str | None, steps: tuple[Step, ...]) -> t
     return tuple(step for step in steps if step.number <= names[wanted])
 
 
-def _unmet(
-    steps: Sequence[Step], needs: Mapping[str, int], ends: Mapping[str, int], versions: Mapping[str, str]
-) -> Reason:
-    step = next(step for step in steps if needs.items() <= step.needs.items())
-    wanted = [
-        f"{revision_id(other, number)} ({other} {versions.get(other) or 'is not here and'} "
-        f"{f'ends at {revision_id(other, ends[other])}' if other in ends else 'has no revisions'})"
-        for other, number in sorted(needs.items())
-    ]
+def _unmet(step: Step, ends: Mapping[str, int]) -> Reason:
+    others = {other: number for other, number in sorted(step.needs.items()) if ends.get(other, 0) < number}
+    wanted = " and ".join(
+        f"{revision_id(other, number)} ("
+        + (f"{other} ends at {revision_id(other, ends[other])}" if other in ends else f"{other} has no revisions")
+        + ")"
+        for other, number in others.items()
+    )
     return Reason(
         code="migration_failed",
-        text=f"{step.revision} ({step.path}) needs {' and '.join(wanted)}.",
-        culprits=(step.plugin, *sorted(needs)),
-        way_out=f"Install a later version of {' and '.join(sorted(needs))}, or correct `needs` in the file.",
+        text=f"{step.revision} ({step.path}) needs {wanted}.",
+        culprits=(step.plugin, *others),
+        way_out=f"Install a later version of {' and '.join(others)}, or correct `needs` in the file.",
     )
-
-

@@ -60,7 +60,9 @@ def revision_files(source: Source) -> tuple[Path, ...]:
         number = int(match[1])
         if number in numbers:
             text = f"migrations/{numbers[number]} and migrations/{name} are both number {match[1]}"
-            _fail(source.plugin, text, "Give the younger one the next number: revisions are one line, without branches.")
+            _fail(
+                source.plugin, text, "Give the younger one the next number: revisions are one line, without branches."
+            )
         numbers[number] = name
     for expected, number in enumerate(sorted(numbers), 1):
         if number != expected:
@@ -72,12 +74,11 @@ def revision_files(source: Source) -> tuple[Path, ...]:
 
 def read_step(source: Source, path: Path) -> Step:
     """Read one revision's file. Raises `PluginFault` when it cannot be read, or says what cannot be served."""
+    text = read_text(source, path)
     try:
-        # Line ends as Python reads them, so that a checkout with other ones is no change.
-        text = path.read_text("utf-8-sig")
         tree = ast.parse(text)
-    except (OSError, ValueError, SyntaxError) as error:
-        _fail(source.plugin, f"{path} cannot be read: {error}", "Correct the file.")
+    except (SyntaxError, ValueError) as error:
+        _fail(source.plugin, f"{path} is no Python: {error}", "Correct the file.")
     try:
         said = {name: _literal(tree, name) for name in ("needs", "phase", "transactional")}
     except ValueError:
@@ -92,6 +93,14 @@ def read_step(source: Source, path: Path) -> Step:
         _fail(source.plugin, text, "Leave `transactional` out, and do without what cannot run in a transaction.")
     number = int(path.name[:4])
     return Step(source.plugin, number, _needs(source, path, said["needs"]), path, text, said["phase"])
+
+
+def read_text(source: Source, path: Path) -> str:
+    """Read a revision's text, with line ends as Python reads them: a checkout with others is no change."""
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
+        _fail(source.plugin, f"{path} cannot be read: {error}", "Make it a file of text in UTF-8.")
 
 
 def checksum(text: str) -> str:
@@ -113,7 +122,7 @@ def same_code(one: str, other: str) -> bool:
 def is_expand(text: str) -> bool:
     """Tell whether a revision, by its text, leaves the release before it working."""
     try:
-        return _literal(ast.parse(text), "phase") == "expand"
+        return bool(_literal(ast.parse(text), "phase") == "expand")
     except (SyntaxError, ValueError):
         return False
 
@@ -162,9 +171,14 @@ def _literal(tree: ast.Module, name: str) -> Any:
     """Give the value of a top-level `name = ...`, or None. Raises ValueError when it is not written out."""
     value: Any = None
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        if isinstance(node, ast.Assign):
+            targets: list[ast.expr] = node.targets
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets = [node.target]
+        else:
+            continue
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            value = ast.literal_eval(node.value)  # type: ignore[attr-defined] - both kinds have one
+            value = ast.literal_eval(node.value)  # type: ignore[arg-type]  # both kinds have one
     return value
 
 

@@ -26,8 +26,8 @@ CORE: Final = "core"
 class Step:
     """One revision that waits, as its file says it: revision `number` of `plugin`.
 
-    `needs` are the numbers of other plugins' revisions that must be applied before; `source` is the text of
-    the file, with `\\n` between lines.
+    `needs` are the numbers of other plugins' revisions that must be applied before, by plugin; `source` is
+    the text of the file.
     """
 
     plugin: str
@@ -45,10 +45,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The steps in their order, and for a plugin that cannot go on, what its next revision needs in vain."""
+    """The steps in their order, and for each plugin that cannot go on, the step that needs something in vain."""
 
     steps: tuple[Step, ...]
-    missing: Mapping[str, Mapping[str, int]]
+    stuck: Mapping[str, Step]
 
 
 def revision_id(plugin: str, number: int) -> str:
@@ -76,15 +76,15 @@ def schedule(
     left = {plugin: list(reversed(steps)) for plugin, steps in waiting.items() if steps}
     order = sorted(left, key=lambda plugin: (plugin != CORE, -depth.get(plugin, 0), plugin))
     steps: list[Step] = []
-    while (plugin := next((p for p in order if p in left and _ready(left[p][-1], requires, below, done, left)), None)) :
+    while plugin := next((p for p in order if p in left and _ready(left[p][-1], requires, below, done, left)), None):
         step = left[plugin].pop()
         steps.append(step)
         done[plugin] = step.number
         if not left[plugin]:
             del left[plugin]
-    missing = {plugin: unmet for plugin in sorted(left) if (unmet := _unmet(left[plugin][-1], done, left))}
-    stuck = {*missing, *dependents(requires, missing)}
-    return Schedule(tuple(step for step in steps if step.plugin not in stuck), missing)
+    stuck = {plugin: left[plugin][-1] for plugin in sorted(left) if _in_vain(left[plugin][-1], done, left)}
+    out = {*stuck, *dependents(requires, stuck)}
+    return Schedule(tuple(step for step in steps if step.plugin not in out), stuck)
 
 
 def dependents(requires: Mapping[str, Collection[str]], plugins: Collection[str]) -> dict[str, str]:
@@ -101,7 +101,9 @@ def dependents(requires: Mapping[str, Collection[str]], plugins: Collection[str]
 def _survey(requires: Mapping[str, Collection[str]]) -> tuple[dict[str, frozenset[str]], dict[str, int]]:
     """For each plugin: everything below it, and the length of the longest way down."""
     graph = {
-        plugin: {other for other in (*others, CORE) if other in requires and other != plugin} if plugin != CORE else set()
+        plugin: {other for other in (*others, CORE) if other in requires and other != plugin}
+        if plugin != CORE
+        else set()
         for plugin, others in requires.items()
     }
     below: dict[str, frozenset[str]] = {}
@@ -129,8 +131,6 @@ def _ready(
     )
 
 
-def _unmet(step: Step, done: Mapping[str, int], left: Mapping[str, object]) -> dict[str, int]:
-    """Give the needs that no waiting revision leads to any more."""
-    return {
-        other: number for other, number in step.needs.items() if done.get(other, 0) < number and other not in left
-    }
+def _in_vain(step: Step, done: Mapping[str, int], left: Mapping[str, object]) -> bool:
+    """Tell whether the step needs what no waiting revision leads to any more."""
+    return any(done.get(other, 0) < number and other not in left for other, number in step.needs.items())

@@ -12,7 +12,8 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -47,7 +48,7 @@ def discover(
     core: Path,
     folders: Sequence[Path] = (),
     objects: Sequence[object] = (),
-    remotes: Mapping[str, Any] | None = None,
+    remotes: Mapping[str, object] = MappingProxyType({}),
 ) -> Discovery:
     """Look at all places once.
 
@@ -60,7 +61,7 @@ def discover(
         *_wheels(warnings),
         *_folders(folders, warnings),
         *map(_object, objects),
-        *(_remote(plugin, remotes[plugin]) for plugin in remotes or ()),
+        *(_remote(plugin, target) for plugin, target in remotes.items()),
     ]
     candidates.sort(key=lambda candidate: (candidate.id, candidate.place))
     return Discovery((_core(core), *candidates), tuple(warnings))
@@ -84,8 +85,11 @@ def folder_candidate(folder: Path) -> Candidate:
 
 def claimed_id(folder: Path) -> str | None:
     """Read which id the plugin.json in a folder claims; None if that cannot be told."""
+    path = folder / "plugin.json"
     try:
-        with (folder / "plugin.json").open("rb") as file:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
             claim = msgspec.json.decode(file.read(MAX_BYTES), type=_Claim).id
     except (OSError, msgspec.DecodeError, RecursionError):
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,62 +24,68 @@ class FolderLoader(SourceFileLoader):
     """Marks the packages that the host imported from a folder: only those may be imported anew."""
 
 
-def locate(plugin: str, module: str) -> Path:
+def locate(plugin: str, module: str, within: Path | None = None) -> Path:
     """Find the folder that holds the manifest of the plugin whose hooks are in `module`, importing nothing.
 
-    Only the top-level name is looked for. Raises `PluginFault`: `package_missing` if nothing has that name,
-    `import_failed` if looking for it failed, `manifest_invalid` if it is no package on disk.
+    It is the folder of the top-level package. A namespace package is nobody's own: without a plugin.json there,
+    the packages below it on the way to `module` are looked at (`acme.contacts` of `acme.contacts.hooks`). If there
+    is no plugin.json at all, the first place is given, and reading says what is missing. `within` limits the
+    search to one folder. Raises `PluginFault`: `package_missing` if nothing has that name, `import_failed` if
+    looking for it failed, `manifest_invalid` if it is no package, or in several places.
     """
-    top = module.partition(".")[0]
-    try:
-        spec = find_spec(top)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a finder is foreign code, and may do anything
-        text = f"{plugin}: looking for its package {top!r} failed: {type(error).__name__}: {error}."
-        raise _fault("import_failed", plugin, text, f"Reinstall the distribution that brings {plugin}.") from error
-    if spec is None:
-        text = f"{plugin}: its entry point names {module!r}, but there is no package {top!r}."
-        way_out = "Reinstall its distribution; if it was an editable install, its source folder may have moved."
-        raise _fault("package_missing", plugin, text, way_out)
-    if spec.submodule_search_locations is None:
-        text = f"{plugin}: its entry point names {module!r}, but {top!r} is a single module ({spec.origin})."
-        raise _fault(
-            "manifest_invalid", plugin, text, f"Make {top} a package: a folder with __init__.py and plugin.json."
-        )
-    return package_folder(plugin, map(Path, spec.submodule_search_locations), module)
-
-
-def package_folder(plugin: str, tops: Iterable[Path], module: str) -> Path:
-    """Choose the folder that holds plugin.json: the top-level package, in any of its places.
-
-    A namespace package is nobody's own: without a plugin.json there, the packages below it on the way to
-    `module` are looked at (`acme` → `acme/contacts` of `acme.contacts.hooks`). If there is no plugin.json at all,
-    the first place is given, and reading says what is missing. Raises `PluginFault` if there are several.
-    """
-    level = list(tops)
-    first = level[0] if level else Path(module.partition(".")[0])
-    for step in [*module.split(".")[1:], None]:
-        holding = [folder for folder in level if (folder / "plugin.json").is_file()]
+    top, _, below = module.partition(".")
+    spec = _look_up(plugin, top, within)
+    first = _places(plugin, module, spec)[0]
+    for step in (*filter(None, below.split(".")), None):
+        holding = [place for place in _places(plugin, module, spec) if (place / "plugin.json").is_file()]
         if len(holding) > 1:
             text = f"{plugin}: plugin.json of {module!r} is in several places: {' and '.join(map(str, holding))}."
             raise _fault("manifest_invalid", plugin, text, "Uninstall all but one of them.")
         if holding:
             return holding[0]
-        if step is None or any((folder / "__init__.py").is_file() for folder in level):
-            break  # a regular package: what is below it is the package's own matter
-        level = [folder / step for folder in level]
+        if spec.origin is not None or step is None:
+            break  # what is below a regular package is its own matter
+        deeper = find_spec(f"{spec.name}.{step}", spec.submodule_search_locations)
+        if deeper is None or deeper.submodule_search_locations is None:
+            break
+        spec = deeper
     return first
 
 
-def find_spec(name: str) -> ModuleSpec | None:
-    """Ask the import system where a top-level name would be found, whatever was imported under it before."""
+def find_spec(name: str, path: Iterable[str] | None = None) -> ModuleSpec | None:
+    """Ask the import system where a name would be found, whatever was imported under it before.
+
+    `path` are the places of the package above it. (importlib.util.find_spec imports that package.)
+    """
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
-        spec = find(name, None) if find is not None else None
-        if spec is not None:
-            return spec if isinstance(spec, ModuleSpec) else None
+        spec = find(name, path) if find is not None else None
+        if isinstance(spec, ModuleSpec):
+            return spec
     return None
+
+
+def _look_up(plugin: str, top: str, within: Path | None) -> ModuleSpec:
+    try:
+        spec = find_spec(top) if within is None else PathFinder.find_spec(top, [str(within)])
+    except Exception as error:  # a finder is foreign code
+        text = f"{plugin}: looking for its package {top!r} failed: {type(error).__name__}: {error}."
+        raise _fault("import_failed", plugin, text, f"Reinstall the distribution that brings {plugin}.") from error
+    if spec is None:
+        text = f"{plugin}: its entry point names the package {top!r}, and there is none."
+        way_out = "Reinstall its distribution; if that was an editable install, its source folder may have moved."
+        raise _fault("package_missing", plugin, text, way_out)
+    return spec
+
+
+def _places(plugin: str, module: str, spec: ModuleSpec) -> list[Path]:
+    """Give the folders of a package; finders of editable installs put placeholders among them."""
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    if not places:
+        text = f"{plugin}: its entry point names {module!r}, but {spec.name!r} is a single module ({spec.origin})."
+        way_out = f"Make {spec.name} a package: a folder with __init__.py and plugin.json."
+        raise _fault("manifest_invalid", plugin, text, way_out)
+    return [place for place in places if place.is_dir()] or places
 
 
 def foreign(name: str, folder: Path) -> str | None:

@@ -123,7 +123,7 @@ function Found({ host, text, onPick }) {
   const found = useOne(host, withQuery("/customers", { q }));
   if (found.error) return html`<${Failure} error=${found.error} retry=${found.reload} />`;
   const items = found.data?.items ?? [];
-  return html`<ul class="found" aria-label="Customers found">
+  return html`<ul class="found" aria-label="Found in contacts">
       ${items.slice(0, 6).map(
         (each) => html`<li key=${each.id}>
           <button type="button" class="quiet" onClick=${() => onPick(each)}>

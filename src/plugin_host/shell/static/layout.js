@@ -10,6 +10,8 @@ import { Brand } from "./sign-in.js";
 import { menuItems, signOut, user } from "./state.js";
 import { choice, choose } from "./theme.js";
 
+// As in shell.css: from here on the menu has its place beside the view.
+const WIDE = matchMedia("(min-width: 56rem)");
 const THEMES = /** @type {const} */ ([
   ["light", "Light", "sun"],
   ["dark", "Dark", "moon"],
@@ -68,7 +70,14 @@ export function Layout({ children }) {
   const open = useSignal(false);
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const side = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => place.subscribe(() => (open.value = false)), []);
+  const shut = () => {
+    open.value = false;
+  };
+  useEffect(() => place.subscribe(shut), []);
+  useEffect(() => {
+    WIDE.addEventListener("change", shut);
+    return () => WIDE.removeEventListener("change", shut);
+  }, []);
   useEffect(() => {
     if (open.value) side.current?.querySelector("a")?.focus();
   }, [open.value]);

@@ -1,10 +1,10 @@
 // @ts-check
 // The place in the page where a plugin's screen is shown, or the card that says why it is not.
-import { html, useEffect, useRef, useSignal } from "./vendor/view.js";
+import { html, untracked, useEffect, useRef, useSignal } from "./vendor/view.js";
 import { ErrorCard } from "./error-card.js";
 import { showScreen } from "./loader.js";
-import { place } from "./router.js";
-import { shell } from "./state.js";
+import { match, place } from "./router.js";
+import { appName, shell } from "./state.js";
 
 /** @typedef {import("./plugin-host").Screen} Screen */
 
@@ -35,13 +35,21 @@ export function PluginView({ screen, onSettled }) {
         onSettled();
       },
     });
+    let { path } = place.peek();
+    const follow = () => {
+      const moved = place.peek().path !== path;
+      path = place.peek().path;
+      document.title = `${screen.title} · ${appName.peek()}`; // until the view says it better
+      const listening = view.routed();
+      if (listening && moved) onSettled();
+      // A view that does not follow its route is drawn anew.
+      if (!listening && state.peek() === "shown") turn.value += 1;
+    };
     let first = true;
     const stopFollowing = place.subscribe(() => {
-      if (first) first = false;
-      else if (state.peek() !== "shown") return;
-      // A view that does not follow its route is drawn anew.
-      else if (view.routed()) onSettled();
-      else turn.value += 1;
+      const there = match(shell.peek()?.screens ?? [], place.peek().path);
+      if (!first && there?.id === screen.id && there.plugin === screen.plugin) untracked(follow);
+      first = false;
     });
     return () => {
       stopFollowing();

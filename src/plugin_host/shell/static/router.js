@@ -5,7 +5,7 @@ import { config } from "./config.js";
 import { confirm } from "./layers.js";
 
 /** @typedef {import("./plugin-host").Screen} Screen */
-/** @typedef {{ path: string, search: string, quiet: boolean }} Place `quiet`: the focus stays where it is. */
+/** @typedef {{ path: string, search: string, quiet: boolean, from: Element | null }} Place */
 
 // Answered by the server, not by the page.
 const SERVER = /^\/(api|ui|health|metrics|\.well-known)(\/|$)/;
@@ -17,8 +17,18 @@ const here = () => {
   return (path.startsWith(`${config.base}/`) ? path.slice(config.base.length) : "/") || "/";
 };
 
-/** @type {{ value: Place }} */
-export const place = signal({ path: here(), search: location.search, quiet: true });
+/** The element that has the focus, also inside a shadow root. */
+export function focused() {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+  return element;
+}
+
+/**
+ * Where the page stands. `quiet`: nobody navigated, so the focus stays where it is; `from`: what had the focus.
+ * @type {import("./vendor/view.js").Signal<Place>}
+ */
+export const place = signal({ path: here(), search: location.search, quiet: true, from: null });
 
 /** @type {Set<() => unknown>} */
 const guards = new Set();
@@ -71,14 +81,14 @@ export function inside(href) {
  * @returns {Promise<boolean>} false if the person chose to stay
  */
 export async function go(to, { replace = false } = {}) {
-  const url = new URL(config.base + to, location.origin);
+  const url = new URL(location.origin + config.base + to);
   const path = url.pathname.slice(config.base.length) || "/";
   if (path === place.value.path && url.search === place.value.search) return true;
   if (path !== place.value.path && !(await mayLeave())) return false;
   if (!replace) index += 1;
   history[replace ? "replaceState" : "pushState"]({ ph: index }, "", url.pathname + url.search);
   if (!replace) scrollTo(0, 0);
-  place.value = { path, search: url.search, quiet: replace };
+  place.value = { path, search: url.search, quiet: replace, from: focused() };
   return true;
 }
 
@@ -89,7 +99,7 @@ export async function go(to, { replace = false } = {}) {
  */
 export function match(screens, path) {
   const fits = screens.filter((screen) => `${path}/`.startsWith(`${screen.path}/`));
-  return fits.reduce((best, each) => (best === null || each.path.length > best.path.length ? each : best), /** @type {Screen | null} */ (null));
+  return fits.sort((one, other) => other.path.length - one.path.length)[0] ?? null;
 }
 
 /** @param {PopStateEvent} event */
@@ -109,7 +119,7 @@ async function popped(event) {
   }
   index = to;
   if (here() === place.value.path && location.search === place.value.search) return;
-  place.value = { path: here(), search: location.search, quiet: false };
+  place.value = { path: here(), search: location.search, quiet: false, from: focused() };
 }
 
 /** @param {number} delta */

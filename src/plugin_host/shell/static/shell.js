@@ -1,28 +1,23 @@
 // @ts-check
 // The entry: one call to the server, then whatever belongs to the address and to the person.
-import { html, render, useEffect, useRef } from "./vendor/view.js";
+import { html, render, useEffect, useLayoutEffect } from "./vendor/view.js";
+import { config } from "./config.js";
 import { NotFound, Unreachable } from "./error-card.js";
 import { Home } from "./home.js";
 import { Notices } from "./layers.js";
 import { Layout } from "./layout.js";
 import { PluginView } from "./plugin-view.js";
-import { go, inside, match, place, startRouter } from "./router.js";
+import { focused, go, inside, match, place, startRouter } from "./router.js";
 import { SetUp, SignIn } from "./sign-in.js";
 import { appName, failure, refresh, shell, status, user } from "./state.js";
 import { startTheme } from "./theme.js";
 
-/** The element that has the focus, also inside a shadow root. */
-const focused = () => {
-  let element = document.activeElement;
-  while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
-  return element;
-};
-
-/** Move the focus to a new view, unless the view has taken it, or nobody navigated. @param {Element | null} before */
-function enter(before) {
+/** Move the focus to a new view, unless the view has taken it, or nobody navigated. */
+function enter() {
+  const { quiet, from } = place.peek();
   const now = focused();
-  if (place.peek().quiet || (now !== before && now !== document.body && now?.id !== "view")) return;
-  document.getElementById("view")?.focus({ preventScroll: true });
+  const taken = now !== from && now !== document.body;
+  if (!quiet && !taken) document.getElementById("view")?.focus({ preventScroll: true });
 }
 
 /** Go to another address while drawing. @param {{ to: string }} props */
@@ -34,20 +29,18 @@ function Redirect({ to }) {
 }
 
 /** Where somebody wanted to go before signing in: only ever an address of this page. */
-const wanted = () => inside(new URLSearchParams(place.value.search).get("next") ?? "/") ?? "/";
+const wanted = () => inside(config.base + (new URLSearchParams(place.value.search).get("next") ?? "/")) ?? "/";
 
 function Content() {
   const { path } = place.value;
   const screen = match(shell.value?.screens ?? [], path);
-  const before = useRef(/** @type {Element | null} */ (null));
   const title = screen?.title ?? (path === "/" ? "Home" : "No such page");
   const key = screen ? `${screen.plugin}/${screen.id}` : path;
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = `${title} · ${appName.value}`;
-    before.current = focused();
-    if (!screen) enter(before.current);
-  }, [key, path]);
-  if (screen) return html`<${PluginView} key=${key} screen=${screen} onSettled=${() => enter(before.current)} />`;
+    if (!screen) enter();
+  }, [key]);
+  if (screen) return html`<${PluginView} key=${key} screen=${screen} onSettled=${enter} />`;
   return path === "/" ? html`<${Home} />` : html`<${NotFound} />`;
 }
 
