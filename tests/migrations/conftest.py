@@ -40,7 +40,8 @@ class Shelf:
 
 def make_table(name: str, *columns: str) -> str:
     """Write the statement that creates a table with a key and these columns."""
-    return f"op.create_table({', '.join([repr(name), 'sa.Column("id", sa.Integer, primary_key=True)', *columns])})"
+    parts = [repr(name), "sa.Column('id', sa.Integer, primary_key=True)", *columns]
+    return f"op.create_table({', '.join(parts)})"
 
 
 @pytest.fixture

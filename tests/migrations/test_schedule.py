@@ -90,14 +90,21 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, tuple[str, ...]], dict[str, int],
     waiting: dict[str, list[Step]] = {}
     for index, name in enumerate(names):
         if index:
-            requires[name] = ("core", *sorted(draw(st.sets(st.sampled_from(names[1:index])) if index > 1 else st.just(set()))))
+            requires[name] = (
+                "core",
+                *sorted(draw(st.sets(st.sampled_from(names[1:index])) if index > 1 else st.just(set()))),
+            )
         heads[name] = draw(st.integers(0, ends[name]))
         waiting[name] = [
-            Step(name, number, {
-                other: draw(st.integers(1, ends[other]))
-                for other in requires[name]
-                if ends[other] and draw(st.booleans())
-            })
+            Step(
+                name,
+                number,
+                {
+                    other: draw(st.integers(1, ends[other]))
+                    for other in requires[name]
+                    if ends[other] and draw(st.booleans())
+                },
+            )
             for number in range(heads[name] + 1, ends[name] + 1)
         ]
     return requires, heads, waiting

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
     from sqlalchemy.types import TypeEngine
 
-KNOWN: Final = "text, whole numbers, Float, ExactDecimal, Boolean, Date and UtcDateTime"
+KNOWN: Final = "text, whole numbers, Float, ExactDecimal, Boolean, Date and UtcDateTime (without variants)"
 # Exactly these: CHAR pads, CITEXT folds case, and what Enum keeps is not what it hands out.
 _TEXT: Final = frozenset({String, Text, Unicode, UnicodeText, VARCHAR, TEXT})
 _DOUBLE: Final = 53  # bits of a float of 8 bytes; one of 4 bytes is another number on the way back
@@ -56,7 +56,8 @@ def column_of(model: Any, field: str) -> InstrumentedAttribute[Any]:
 def kind_of_column(column: InstrumentedAttribute[Any]) -> Kind:
     """Give the kind of a column's values. Raises `ConditionError` for a type that conditions cannot compare."""
     kind = next((make(column.type) for known, make in _KINDS if isinstance(column.type, known)), None)
-    if kind is None:
+    # A variant may compare in its own way on one of the databases.
+    if kind is None or column.type._variant_mapping:  # noqa: SLF001 - there is no public word for it
         raise ConditionError("", f"column {column.key!r} is {column.type!r}; conditions can compare {KNOWN}")
     return kind
 

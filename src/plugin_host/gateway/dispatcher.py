@@ -112,11 +112,9 @@ class Dispatcher:
             # Only whole segments, only at the front, and only once: a server may or may not have put it there.
             path = path[len(base) :] or "/"
         scope[BASE] = base
-        if not path.isprintable() or ("//" in path or "/." in path or ";" in path or "\\" in path):
-            if _ODD.search(path):  # the rare ones are looked at twice
-                await send_problem(_NOT_FOUND, scope, send)
-                return
-        if path.startswith("/api/"):
+        if _is_odd(path):
+            await send_problem(_NOT_FOUND, scope, send)
+        elif path.startswith("/api/"):
             await self._call(table, scope, receive, send, path)
         elif (extra := table.extra.get(path)) is not None:
             await extra(scope, receive, send)
@@ -164,6 +162,12 @@ class _Slot:
             self.idle = self.idle or asyncio.Event()
             self.idle.clear()
             await self.idle.wait()
+
+
+def _is_odd(path: str) -> bool:
+    # Four looks at a text cost a third of the expression: it has the last word on the few that are suspicious.
+    suspicious = "//" in path or "/." in path or ";" in path or "\\" in path or not path.isprintable()
+    return suspicious and _ODD.search(path) is not None
 
 
 async def _call_shell(table: Table, scope: Any, receive: Any, send: Any, path: str) -> None:

@@ -88,15 +88,15 @@ class Edge:
         async def answer(message: Any) -> None:
             nonlocal started
             kind = message["type"]
-            if kind == "http.response.body":
+            if kind not in _STARTS:
                 if not is_head:
                     await send(message)
                 return
-            started = started or kind in _STARTS
+            started = True
             if kind in _WITH_HEADERS:
                 message = {**message, "headers": self._headers(message.get("headers", ()), scope)}
             await send(message)
-            if is_head and kind == "http.response.start":
+            if is_head:
                 # At once: what would stream for ever never comes to its end by itself.
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -135,9 +135,6 @@ def _is_ours(name: bytes) -> bool:
 
 def _matches(patterns: tuple[str, ...], header: bytes) -> bool:
     host = header.decode("latin-1").lower()
-    if host.startswith("["):
-        host = host.partition("]")[0] + "]"  # IPv6: colons inside
-    else:
-        host = host.partition(":")[0]
-    host = host.removesuffix(".")
+    # An IPv6 address has colons inside its brackets.
+    host = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0].removesuffix(".")
     return any(host == pattern or (pattern[:2] == "*." and host.endswith(pattern[1:])) for pattern in patterns)

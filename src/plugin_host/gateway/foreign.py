@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar.handlers import asgi
 from litestar.types import Receive, Scope, Send
 
+from plugin_host.gateway.lifespans import Conversation
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from litestar.handlers import ASGIRouteHandler
 
-    from plugin_host.sdk.contributions import ASGIApplication, AsgiApp
+    from plugin_host.sdk.contributions import AsgiApp
 
 BASE: Final = "plugin_host.base"
 """The path that the host itself stands under; the dispatcher takes it off."""
@@ -23,10 +25,6 @@ PATH: Final = "plugin_host.path"
 
 # What Litestar and the host keep in a scope is none of a foreign application's business.
 _OURS: Final = ("app", "litestar_app", "route_handler", "path_template")
-
-
-class LifespanError(Exception):
-    """A foreign application said that it cannot start."""
 
 
 class Foreign:
@@ -50,9 +48,10 @@ class Foreign:
         return asgi([self.path, f"{self.path.rstrip('/')}/{{rest:path}}"], opt=opt, copy_scope=True)(forward)
 
     @contextlib.asynccontextmanager
-    async def lifespan(self) -> Any:
+    async def lifespan(self) -> AsyncIterator[None]:
         """Run the application's start-up and shutdown; one that knows no lifespan is left alone."""
-        conversation = _Conversation(self.declared.app, self._state)
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
+        conversation = Conversation(self.declared.app, scope)
         await conversation.start()
         try:
             yield
@@ -87,45 +86,3 @@ def _limited(scope: dict[str, Any], receive: Receive, limit: int) -> Receive:
         return message
 
     return counted
-
-
-class _Conversation:
-    """The lifespan protocol, spoken to an application as a server would; all of it runs in one task."""
-
-    def __init__(self, app: ASGIApplication, state: dict[str, Any]) -> None:
-        self._app = app
-        self._state = state
-        self._asked: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._answered: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
-        await self._asked.put({"type": "lifespan.startup"})
-        try:
-            answer = await self._answered.get()
-        except asyncio.CancelledError:
-            self._task.cancel()
-            raise
-        if answer["type"] == "lifespan.startup.failed":
-            raise LifespanError(answer.get("message") or "it gave no message")
-
-    async def stop(self) -> None:
-        if self._task is None or self._task.done():
-            return  # it knows no lifespan, or has ended by itself
-        await self._asked.put({"type": "lifespan.shutdown"})
-        try:
-            answer = await self._answered.get()
-            await asyncio.wait([self._task])
-        except asyncio.CancelledError:
-            self._task.cancel()
-            raise
-        if answer["type"] == "lifespan.shutdown.failed":
-            raise LifespanError(answer.get("message") or "it gave no message")
-
-    async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
-        # The protocol: an application that raises at this scope has no lifespan. One that has says so by a message.
-        with contextlib.suppress(Exception):
-            await self._app(scope, self._asked.get, self._answered.put)
-        await self._answered.put({"type": "ended"})

@@ -193,6 +193,8 @@ def _refusal(actor: Actor, need: Need, scope: dict[str, Any]) -> Problem:
         if scope.get(SESSION_EXPIRED):
             return Problem(401, "session_expired", "Your session has ended: sign in again.")
         return Problem(401, "not_signed_in", "Sign in first.")
+    if not need.permissions:
+        return Problem(403, "forbidden", "This route declares no permission.")
     wanted = " or ".join(repr(permission) for permission in need.permissions)
     return Problem(403, "forbidden", f"This needs the permission {wanted}.")
 

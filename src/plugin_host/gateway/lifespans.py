@@ -1,4 +1,7 @@
-"""The lifespans of one plugin, entered and left in one task: a lifespan must be left by the task that entered it."""
+"""Lifespans: spoken to an ASGI application as a server would, and those of one plugin run together in one task.
+
+A lifespan must be left by the task that entered it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ from plugin_host.sdk.errors import PluginFault, Reason
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
+
+    from plugin_host.sdk.contributions import ASGIApplication
+
+Message = dict[str, Any]
 
 log = logging.getLogger("plugin_host.gateway")
 
@@ -91,3 +98,49 @@ class Lifespans:
                 way_out="Correct the plugin, or disable it.",
             )
         )
+
+
+class LifespanError(Exception):
+    """An application said that it could not start, or not stop; the text is its own."""
+
+
+class Conversation:
+    """The lifespan protocol, spoken to an application that is not served by itself.
+
+    One that raises at the lifespan `scope` without a word knows no lifespan, says the protocol; it is left alone.
+    """
+
+    def __init__(self, app: ASGIApplication, scope: Message) -> None:
+        self._app = app
+        self._scope = scope
+        self._asked: asyncio.Queue[Message] = asyncio.Queue()
+        self._answered: asyncio.Queue[Message] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the application, or raise `LifespanError` with its message."""
+        self._task = asyncio.create_task(self._run())
+        await self._ask(self._task, "lifespan.startup")
+
+    async def stop(self) -> None:
+        """Stop the application if it runs, or raise `LifespanError` with its message."""
+        if self._task is not None and not self._task.done():
+            await self._ask(self._task, "lifespan.shutdown")
+            await asyncio.wait([self._task])
+
+    async def _ask(self, task: asyncio.Task[None], kind: str) -> None:
+        await self._asked.put({"type": kind})
+        try:
+            answer = await self._answered.get()
+        except asyncio.CancelledError:
+            task.cancel()  # whoever asked has waited long enough
+            raise
+        if answer["type"] == f"{kind}.failed":
+            raise LifespanError(answer.get("message") or "it gave no message")
+
+    async def _run(self) -> None:
+        try:
+            await self._app(self._scope, self._asked.get, self._answered.put)
+        except Exception:
+            log.debug("an application ended its lifespan by an exception", exc_info=True)
+        await self._answered.put({"type": "ended"})

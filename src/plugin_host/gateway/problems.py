@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
-from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import IntegrityError, OperationalError, TimeoutError as PoolTimeout
 
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.models import to

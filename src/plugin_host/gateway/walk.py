@@ -80,9 +80,7 @@ class Walk:
         self.faults: list[Fault] = []
         self._rules = rules
         self._prefix = f"/api/{rules.plugin}"
-        self._foreign = {
-            path: each for each in foreign for path in (each.prefix, f"{each.prefix}/{{rest:path}}")
-        }
+        self._foreign = {path: each for each in foreign for path in (each.prefix, f"{each.prefix}/{{rest:path}}")}
 
     def over(self, app: Litestar) -> None:
         """Look at every handler of every route, and leave what each needs in its `opt`."""
@@ -132,7 +130,10 @@ class Walk:
         shown = path if foreign is None else f"{path}/*"
         below = shown.removeprefix(self._prefix) or "/"
         label = f"{place} {name} ({method} {below})"
-        found = [*self._shape(handler, path.removeprefix(self._prefix), foreign), *self._permission(handler, method, below)]
+        found = [
+            *self._shape(handler, path.removeprefix(self._prefix), foreign),
+            *self._permission(handler, method, below),
+        ]
         self.faults += [Fault(code, place, f"{label} {text}") for code, text in found]
         if found:
             return None
@@ -163,8 +164,8 @@ class Walk:
         for text in misused_names(handler):
             yield "hook_invalid", text
         if isinstance(handler, ASGIRouteHandler) and handler.is_mount:
-            text = "is a mount, which would also answer paths that only begin alike: use AsgiApp(app, path=..., permission=...)"
-            yield "hook_invalid", text
+            text = "is a mount, which would also answer paths that only begin alike: use"
+            yield "hook_invalid", f"{text} AsgiApp(app, path=..., permission=...)"
         if isinstance(handler, HTTPRouteHandler):
             if handler.cache and handler.cache_key_builder is None:
                 text = "has cache= without cache_key_builder: one person would get another's answer"
@@ -172,9 +173,7 @@ class Walk:
             if handler.resolve_request_max_body_size() is None:
                 yield "hook_invalid", "lifts the limit of the body: give request_max_body_size a number of bytes"
 
-    def _permission(
-        self, handler: BaseRouteHandler, method: str, below: str
-    ) -> Iterable[tuple[ReasonCode, str]]:
+    def _permission(self, handler: BaseRouteHandler, method: str, below: str) -> Iterable[tuple[ReasonCode, str]]:
         rules = self._rules
         permission = handler.opt.get("permission")
         if not isinstance(permission, str) or not permission:
@@ -190,8 +189,9 @@ class Walk:
             yield "permission_foreign", text
         else:
             near = difflib.get_close_matches(permission, (*rules.own, *rules.required, *WORDS), n=1)
-            yield "permission_unknown", f"needs {permission!r}, which nobody declares" + (
-                f"; did you mean {near[0]!r}?" if near else ""
+            yield (
+                "permission_unknown",
+                f"needs {permission!r}, which nobody declares" + (f"; did you mean {near[0]!r}?" if near else ""),
             )
 
 
@@ -200,8 +200,9 @@ def place_of(fn: Callable[..., Any]) -> str:
     found: Any = fn
     while (inner := _inside(found)) is not None:
         found = inner
-    code = getattr(found, "__code__", None) or getattr(getattr(type(found), "__call__", None), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else f"{type(found).__module__}"
+    code = getattr(found, "__code__", None)
+    # An object with `__call__`, or something written in C, has no line: its module must do.
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else type(found).__module__
 
 
 def _inside(fn: Any) -> Any:

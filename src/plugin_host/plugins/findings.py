@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import graphlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from plugin_host.sdk.errors import Reason, ReasonCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from plugin_host.plugins.plan import Candidate
 
 _MAX_TOLD: Final = 10
 
@@ -51,6 +54,23 @@ class Findings:
             culprits=(self._plugin, *dict.fromkeys(finding.file for finding in self._all)),
             way_out=" ".join(ways),
         )
+
+
+def file_label(candidate: Candidate, word: str) -> str:
+    """Name a file of the plugin as people know it: `host_contacts/plugin.json`, or the object's attribute."""
+    if candidate.source == "object":
+        return f"{candidate.entry}.{'manifest' if word == 'plugin' else word}"
+    return f"{candidate.folder.name if candidate.folder is not None else candidate.id}/{word}.json"
+
+
+def first_cycle(graph: Mapping[str, Iterable[str]]) -> list[str] | None:
+    """Give the names of one circle in a graph, the first again at the end; None if there is none."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return None
 
 
 def nearest(word: str, known: Iterable[str], what: str) -> str:

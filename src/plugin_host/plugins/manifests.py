@@ -16,13 +16,11 @@ import msgspec
 
 from plugin_host.plugins import consistency
 from plugin_host.plugins.discovery import MAX_BYTES
-from plugin_host.plugins.findings import Finding, Findings, nearest
+from plugin_host.plugins.findings import Finding, Findings, file_label, nearest
 from plugin_host.plugins.plan import Candidate, Found
-from plugin_host.sdk.errors import Reason
-from plugin_host.sdk.manifest import FILES, ID_PATTERN, MenuFile, PermissionsFile, PluginManifest
+from plugin_host.sdk.manifest import ID_PATTERN, MenuFile, PermissionsFile, PluginManifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 MAX_DEPTH: Final = 40
@@ -39,7 +37,7 @@ def read(candidate: Candidate) -> Found:
     if candidate.fault is not None:
         return Found(candidate=candidate, fault=candidate.fault)
     if candidate.source == "remote":
-        return Found(candidate=candidate, fault=consistency.remote_not_supported(candidate.id))
+        return Found(candidate=candidate)  # it has no files here; the resolver says the rest
     findings = Findings(candidate.id)
     manifest = _decoded("plugin", PluginManifest, candidate, findings)
     permissions = _decoded("permissions", PermissionsFile, candidate, findings) or PermissionsFile()
@@ -60,24 +58,12 @@ def _decoded(word: str, struct: type[Any], candidate: Candidate, findings: Findi
     label = file_label(candidate, word)
     try:
         raw = _raw(word, candidate)
-        if raw is None:
-            if word == "plugin":
-                raise _Unreadable(_missing(candidate))
-            return None
-        _check_depth(raw)
-        return msgspec.convert(raw, struct)
+        return None if raw is None else msgspec.convert(raw, struct)
     except msgspec.ValidationError as error:
         findings.add(_mismatch(label, word, struct, raw, str(error)))
     except _Unreadable as error:
         findings.add(Finding(label, "", str(error), error.way_out))
     return None
-
-
-def file_label(candidate: Candidate, word: str) -> str:
-    """Name a file of the plugin as people know it: `host_contacts/plugin.json`, or the object's attribute."""
-    if candidate.source == "object":
-        return f"{candidate.entry}.{'manifest' if word == 'plugin' else word}"
-    return f"{candidate.folder.name if candidate.folder is not None else candidate.id}/{word}.json"
 
 
 class _Unreadable(Exception):
@@ -87,12 +73,17 @@ class _Unreadable(Exception):
 
 
 def _raw(word: str, candidate: Candidate) -> Any:
-    """Give a file's content as plain data, None if there is no such file; raises `_Unreadable`."""
+    """Give a file's content as plain data, None if it may be missing and is; raises `_Unreadable`."""
     if candidate.source == "object":
-        return _from_object(candidate.obj, "manifest" if word == "plugin" else word)
-    if candidate.folder is None:
-        raise _Unreadable("it cannot be looked for: the package has no folder")
-    return _from_file(candidate.folder / f"{word}.json")
+        raw = _from_object(candidate.obj, "manifest" if word == "plugin" else word)
+        missing = "it is missing: a plugin object says there what plugin.json would say"
+    else:
+        raw = _from_file(candidate.folder / f"{word}.json") if candidate.folder is not None else None
+        missing = f"plugin.json is missing in {candidate.folder}"
+    if raw is None and word == "plugin":
+        raise _Unreadable(missing, "Add it; in a wheel, see that the build packs it (setuptools leaves it out).")
+    _check_depth(raw)
+    return raw
 
 
 def _from_object(obj: object, name: str) -> Any:
@@ -121,12 +112,6 @@ def _from_file(path: Path) -> Any:
         raise _too_deep() from None
     except msgspec.DecodeError as error:
         raise _Unreadable(f"it is no JSON: {error}", "Correct the syntax.") from error
-
-
-def _missing(candidate: Candidate) -> str:
-    if candidate.source == "object":
-        return "it is missing: a plugin object says there what plugin.json would say"
-    return f"plugin.json is missing in {candidate.folder}"
 
 
 def _check_depth(raw: Any) -> None:

@@ -22,12 +22,13 @@ function number(value, options) {
 }
 
 /** @type {import("./plugin-host").Format} */
-export const format = Object.freeze({
+export const format = {
   date: (value) => moment(value, { dateStyle: "medium" }),
   dateTime: (value) => moment(value, { dateStyle: "medium", timeStyle: "short" }),
   number,
   money: (amount, currency) => number(amount, { style: "currency", currency }),
-});
+};
+Object.freeze(format);
 
 /**
  * Load the texts of a plugin in the first language of the person that it has, else in English.

@@ -66,7 +66,7 @@ const PATHS = {
   wrench: "M20 7.5 16.5 11 13 7.5 16.5 4a5.5 5.5 0 0 0-7 7L3.5 17l3.5 3.5 6-6a5.5 5.5 0 0 0 7-7z",
   x: "M6 6l12 12M18 6 6 18",
 };
-const DOT = ring(12, 12, 2.5);
+const DOT = ring(12, 12, 1.2);
 
 /** An icon by name; one that is not known is a dot. It says nothing to a screen reader. @param {{ name?: string | null }} props */
 export const Icon = ({ name }) =>

@@ -9,8 +9,7 @@ import { Icon } from "./icons.js";
 const SHOWN_FOR = 6000; // milliseconds; errors stay until they are closed
 const MOST = 4;
 
-/** @type {{ value: Notice[] }} */
-const notices = signal([]);
+const notices = signal(/** @type {Notice[]} */ ([]));
 let count = 0;
 
 /**

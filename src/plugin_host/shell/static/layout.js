@@ -49,10 +49,9 @@ function UserMenu() {
     }
   };
   const name = person ? person.display || person.username : "";
-  return html`<button type="button" class="quiet ph-user" popovertarget="ph-user-menu" aria-expanded=${String(open.value)}
-      aria-label=${person ? `Menu of ${name}` : "Menu"}>
+  return html`<button type="button" class="quiet ph-user" popovertarget="ph-user-menu" aria-expanded=${String(open.value)}>
       <span class="ph-avatar" aria-hidden="true">${person ? initials(name) : html`<${Icon} name="user" />`}</span>
-      <span class="ph-user-name">${name}</span><${Icon} name="chevron" />
+      <span class="visually-hidden">${person ? "Menu of " : "Menu"}</span><span class="ph-user-name">${name}</span><${Icon} name="chevron" />
     </button>
     <div id="ph-user-menu" popover class="ph-popover" onToggle=${(/** @type {any} */ event) => (open.value = event.newState === "open")}>
       ${person && html`<p><strong>${name}</strong><small class="muted">${person.username}</small></p>`}

@@ -41,13 +41,14 @@ function narrowed(items, text) {
 
 /** @param {{ item: MenuItem, here: string | undefined }} props @returns {any} */
 function Entry({ item, here }) {
+  const children = item.children ?? [];
   const name = html`<${Icon} name=${item.icon} /><span>${item.title}</span>`;
   return html`<li>
     ${item.to
       ? html`<a href=${config.base + item.to} aria-current=${item.id === here ? "page" : null}>${name}</a>`
       : html`<span class="ph-parent">${name}</span>`}
-    ${item.children?.length > 0 &&
-    html`<ul>${item.children.map((child) => html`<${Entry} key=${child.id} item=${child} here=${here} />`)}</ul>`}
+    ${children.length > 0 &&
+    html`<ul>${children.map((child) => html`<${Entry} key=${child.id} item=${child} here=${here} />`)}</ul>`}
   </li>`;
 }
 
@@ -58,7 +59,8 @@ export function Menu() {
   const shown = narrowed(items, text.value.trim().toLowerCase());
   /** @param {KeyboardEvent & { currentTarget: HTMLElement }} event */
   const enter = (event) => {
-    if (event.key === "Enter") event.currentTarget.closest("nav")?.querySelector("ul a")?.click();
+    const first = event.currentTarget.closest("nav")?.querySelector("[role=group] a");
+    if (event.key === "Enter" && first instanceof HTMLElement) first.click();
   };
   return html`<nav class="ph-menu" aria-label="Main">
     ${flatten(items).length >= FILTER_FROM &&
@@ -68,10 +70,10 @@ export function Menu() {
       <li><a href=${`${config.base}/`} aria-current=${place.value.path === "/" ? "page" : null}><${Icon} name="home" /><span>Home</span></a></li>
     </ul>
     ${groups(shown).map(
-      ([name, list], at) => html`<section key=${name} aria-labelledby=${name ? `ph-group-${at}` : null}>
+      ([name, list], at) => html`<div role="group" key=${name} aria-labelledby=${name ? `ph-group-${at}` : null}>
         ${name && html`<h2 id=${`ph-group-${at}`}>${name}</h2>`}
         <ul>${list.map((item) => html`<${Entry} key=${item.id} item=${item} here=${here} />`)}</ul>
-      </section>`,
+      </div>`,
     )}
     ${text.value && shown.length === 0 && html`<p class="muted">Nothing matches.</p>`}
   </nav>`;

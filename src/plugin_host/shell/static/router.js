@@ -24,11 +24,10 @@ export function focused() {
   return element;
 }
 
-/**
- * Where the page stands. `quiet`: nobody navigated, so the focus stays where it is; `from`: what had the focus.
- * @type {import("./vendor/view.js").Signal<Place>}
- */
-export const place = signal({ path: here(), search: location.search, quiet: true, from: null });
+/** @type {Place} */
+const start = { path: here(), search: location.search, quiet: true, from: null };
+/** Where the page stands. `quiet`: nobody navigated, so the focus stays where it is; `from`: what had the focus. */
+export const place = signal(start);
 
 /** @type {Set<() => unknown>} */
 const guards = new Set();

@@ -6,12 +6,11 @@ import { config } from "./config.js";
 
 /** @typedef {import("./plugin-host").ShellAnswer} ShellAnswer */
 
-/** @type {{ value: "loading" | "ready" | "failed" }} */
-export const status = signal("loading");
-/** What went wrong when the page could not start. @type {{ value: Error | null }} */
-export const failure = signal(null);
-/** The server's last answer to `/api/core/shell`. @type {{ value: ShellAnswer | null }} */
-export const shell = signal(null);
+export const status = signal(/** @type {"loading" | "ready" | "failed"} */ ("loading"));
+/** What went wrong when the page could not start. */
+export const failure = signal(/** @type {Error | null} */ (null));
+/** The server's last answer to `/api/core/shell`. */
+export const shell = signal(/** @type {ShellAnswer | null} */ (null));
 /** Why somebody must sign in again; empty at a first sign-in. */
 export const notice = signal("");
 

@@ -1,0 +1,117 @@
+"""Casbin, the judge: shown only the rules that can match, it decides.
+
+The model is parsed once and shared. Each question gets a shallow shell of its own around it, with its
+rules, its subjects and its functions, so that threads cannot see each other's. Rules are handed over as
+values: no text of a rule is ever parsed or evaluated. Left out of Casbin on purpose: adapters, watchers,
+its role managers (they remember every name they are asked about, and stop at a depth), `eval()` in rules,
+and the answer to an empty policy (there the matcher runs on empty strings, and `"" == ""` allows).
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import casbin
+from casbin.model import FunctionMap
+from casbin.rbac import RoleManager
+from casbin.util import SimpleEval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Judge: TypeAlias = "Callable[[Sequence[tuple[str, ...]], frozenset[str], tuple[str, str, str], frozenset[str]], bool]"
+"""What `allows` is: a stand-in for it can be handed to a snapshot."""
+
+ANY: Final = "*"
+MODEL: Final = """
+[request_definition]
+r = sub, typ, id, act, ctx
+[policy_definition]
+p = sub, typ, id, act, cond, eft
+[role_definition]
+g = _, _
+[policy_effect]
+e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+[matchers]
+m = g(r.sub, p.sub) && (p.typ == "*" || p.typ == r.typ) && (p.id == "*" || p.id == r.id) \
+&& (p.act == "*" || p.act == r.act) && (p.cond == "" || cond(p.cond, r.ctx))
+"""
+"""Deny beats allow, at every level; what nobody allows is denied."""
+
+
+def allows(
+    lines: Sequence[tuple[str, ...]],
+    subjects: frozenset[str],
+    question: tuple[str, str, str],
+    true: frozenset[str],
+) -> bool:
+    """Tell whether the rules allow it.
+
+    `lines` are rules as the model's `p` has them, at least one; `subjects` all names under which a rule can
+    mean whoever asks; `question` the type, the id (or `*`: no object) and the action; `true` the conditions
+    that hold for the object. Whatever Casbin raises goes to the caller: an error is never an answer.
+    """
+    if not lines:
+        raise ValueError("no rules: Casbin would run its matcher on empty strings")
+    allowed: bool = _Shell(lines, subjects).enforce("actor", *question, true)
+    return allowed
+
+
+class _Closure(RoleManager):  # type: ignore[misc]  # casbin has no types
+    """Whoever asks is linked to exactly their subjects: nothing to walk, nothing to remember."""
+
+    def __init__(self, subjects: frozenset[str]) -> None:
+        self.subjects = subjects
+
+    def has_link(self, _asking: str, subject: str, *_domain: str) -> bool:
+        return subject in self.subjects
+
+
+class _Shell(casbin.Enforcer):  # type: ignore[misc]  # casbin has no types
+    """An enforcer for one question, around what all share."""
+
+    def __init__(self, lines: Sequence[tuple[str, ...]], subjects: frozenset[str]) -> None:
+        # Not Casbin's own: it would parse, build and log all that is shared here.
+        self.__dict__.update(_PREPARED.__dict__)
+        policy, roles = copy.copy(_PREPARED.model["p"]["p"]), copy.copy(_PREPARED.model["g"]["g"])
+        policy.policy, roles.rm = lines, _Closure(subjects)
+        self.model = copy.copy(_PREPARED.model)
+        self.model.model = {**_PREPARED.model.model, "p": {"p": policy}, "g": {"g": roles}}
+        self.fm = FunctionMap()  # Casbin writes into it at every question
+        self.fm.add_function("cond", _holds)
+
+    @staticmethod
+    def _get_expression(_text: str, functions: dict[str, Callable[..., Any]]) -> SimpleEval:
+        evaluator = _thread.evaluator
+        evaluator.functions = functions
+        return evaluator
+
+
+class _Thread(threading.local):
+    """An evaluator for each thread: it keeps the names of the rule it is at, and is slow to make."""
+
+    def __init__(self) -> None:
+        self.evaluator = SimpleEval("")
+        self.evaluator.ast_parsed_value = _TREE
+
+
+def _holds(condition: str, true: frozenset[str]) -> bool:
+    return condition in true
+
+
+def _prepare() -> tuple[casbin.Enforcer, Any]:
+    model = casbin.Model()
+    model.load_model_from_text(MODEL)
+    enforcer = casbin.Enforcer(model)
+    # Casbin would put every denial, with all names, into the log.
+    enforcer.logger = logging.getLogger("plugin_host.access.casbin")
+    enforcer.logger.disabled = True
+    expression = enforcer._get_expression(model["m"]["m"].value, {})  # noqa: SLF001 - to parse it only once
+    return enforcer, expression.ast_parsed_value
+
+
+_PREPARED, _TREE = _prepare()
+_thread: Final = _Thread()

@@ -1,0 +1,5 @@
+export function mount() {
+  setTimeout(() => {
+    throw new Error("boom a little later");
+  }, 50);
+}
