@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+
+
+def _as_script(namespace: dict[str, Any]) -> None:
+    """Give the examples of a page a module: Litestar looks up the names of annotations in it."""
+    namespace["__name__"] = "__main__"
+
 
 pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/*/*.md"],
+    setup=_as_script,
 ).pytest()

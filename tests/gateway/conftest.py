@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host.gateway.application import Built, RouteRules, build
 from plugin_host.gateway.dispatcher import Dispatcher, Table
@@ -31,7 +32,7 @@ class FakeUnit:
     @property
     def session(self) -> Any:
         self.opened = True
-        return object()
+        return AsyncSession()
 
     async def commit(self) -> None:
         self.did.append("commit")

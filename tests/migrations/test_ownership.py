@@ -12,6 +12,7 @@ from plugin_host.migrations.ownership import foreign_changes, look
 from plugin_host.migrations.runner import Runner, Source
 from plugin_host.sdk.errors import Reason
 
+FUNCTION = "suppress_redundant_updates_trigger"  # one that every PostgreSQL has
 NUMBER = "sa.Column('n', sa.Integer)"
 
 
@@ -46,7 +47,7 @@ def pair(shelf: Any, table: Any, runner: Runner) -> Pair:
     "body",
     [
         "op.add_column('contacts_a', sa.Column('m', sa.Integer))",
-        "op.drop_column('contacts_a', 'n')",
+        "op.drop_index('ix_a', 'contacts_a')\nop.drop_column('contacts_a', 'n')",
         "with op.batch_alter_table('contacts_a') as batch:\n    batch.alter_column('n', nullable=False)",
         "op.drop_table('contacts_a')",
         "op.rename_table('contacts_a', 'invoicing_a')",
@@ -72,9 +73,7 @@ def test_change_outside_the_prefix_is_refused(pair: Pair, body: str, database: D
 
 @pytest.mark.security
 def test_reason_names_what_was_changed_and_whose_it_is(pair: Pair) -> None:
-    reason = pair.invoicing(
-        "op.drop_column('contacts_a', 'n')" if False else "op.create_index('ix_b', 'contacts_a', ['n'])"
-    )
+    reason = pair.invoicing("op.create_index('ix_b', 'contacts_a', ['n'])")
     assert reason is not None
     assert reason.text.startswith("invoicing_0001 (")
     assert reason.text.endswith(
@@ -141,17 +140,6 @@ def test_rows_that_point_nowhere_are_refused(pair: Pair, table: Any, database: D
     assert tables(database) == ["contacts_a"]
 
 
-def test_rows_that_pointed_nowhere_before_are_not_held_against_others(
-    pair: Pair, sqlite: Database, shelf: Any, table: Any
-) -> None:
-    pair.invoicing(table("invoicing_a", link("contacts_a", "CASCADE")))
-    with sqlite.migration_engine() as engine, engine.begin() as connection:
-        before = sa.inspect(connection).has_table("invoicing_a")
-        if before:
-            connection.exec_driver_sql("INSERT INTO invoicing_a (id, other) VALUES (1, 77)")
-    assert Runner(sqlite).upgrade([shelf("notes", table("notes_a"))]).faults == {}
-
-
 def test_own_tables_stay_when_there_are_none(pair: Pair, runner: Runner) -> None:
     assert pair.invoicing("pass") is None
     assert runner.state()["invoicing"].objects == ()
@@ -165,8 +153,7 @@ def test_own_tables_stay_when_there_are_none(pair: Pair, runner: Runner) -> None
     "body",
     [
         "op.execute('ALTER TABLE contacts_a ENABLE ROW LEVEL SECURITY')",
-        "op.execute('CREATE TRIGGER t BEFORE UPDATE ON contacts_a FOR EACH ROW"
-        " EXECUTE FUNCTION suppress_redundant_updates_trigger()')",
+        f"op.execute('CREATE TRIGGER t BEFORE UPDATE ON contacts_a FOR EACH ROW EXECUTE FUNCTION {FUNCTION}()')",
         "op.execute('CREATE RULE r AS ON DELETE TO contacts_a DO INSTEAD NOTHING')",
         "op.execute('CREATE POLICY p ON contacts_a')",
         "op.execute('ALTER TABLE contacts_a ALTER n SET DEFAULT 5')",
@@ -215,10 +202,19 @@ def test_trigger_on_a_foreign_table_is_refused(sqlite: Database, shelf: Any, tab
     assert reason.code == "migration_foreign"
 
 
-def test_parent_that_is_dropped_on_sqlite_is_missed(sqlite: Database, shelf: Any, table: Any) -> None:
+def test_parent_that_was_dropped_is_missed(sqlite: Database, shelf: Any, table: Any) -> None:
     runner = Runner(sqlite)
     pair = Pair(shelf, table, runner)
     pair.invoicing(table("invoicing_a", link("contacts_a", "CASCADE")))
     shelf.write("contacts", 2, "op.drop_table('contacts_a')")
     reason = runner.upgrade([pair.contacts]).faults["contacts"]
     assert "leaves invoicing_a with a foreign key to contacts_a, which is not there" in reason.text
+
+
+def test_rows_that_pointed_nowhere_before_are_not_held_against_others(
+    sqlite: Database, shelf: Any, table: Any, write: Any
+) -> None:
+    runner = Runner(sqlite)
+    Pair(shelf, table, runner).invoicing(table("invoicing_a", link("contacts_a", "CASCADE")))
+    write(sqlite, "INSERT INTO invoicing_a (id, other) VALUES (1, 77)")
+    assert runner.upgrade([shelf("notes", table("notes_a"))]).faults == {}

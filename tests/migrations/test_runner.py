@@ -113,10 +113,13 @@ def test_looking_does_not_wait_for_a_writer(shelf: Any, runner: Runner, database
         assert runner.state()["contacts"].state == "ok"
 
 
-def test_an_error_that_is_not_a_missing_ledger_is_not_hidden(tmp_path: Path) -> None:
-    (tmp_path / "host.db").write_bytes(b"no database at all, but long enough to be taken for one" * 20)
-    with pytest.raises(sa.exc.DatabaseError, match="not a database"):
-        Runner(Database(f"sqlite:///{tmp_path}/host.db")).state()
+def test_an_error_that_is_not_a_missing_ledger_is_not_hidden(
+    shelf: Any, runner: Runner, database: Database, write: Any
+) -> None:
+    runner.upgrade([shelf("contacts", "pass")])
+    write(database, "ALTER TABLE core_migration_head RENAME COLUMN objects TO things")
+    with pytest.raises(sa.exc.DBAPIError, match="objects"):
+        runner.state()
 
 
 class Counting(Database):

@@ -71,18 +71,18 @@ def schedule(
     each plugin, in the order of their numbers. The answer depends on nothing else, not on the order of keys.
     A plugin whose next revision needs what nothing here leads to is left out with all that require it.
     """
-    below, depth = _survey(requires)
+    tree = _Tree(requires)
     done = dict(heads)
     left = {plugin: list(reversed(steps)) for plugin, steps in waiting.items() if steps}
-    order = sorted(left, key=lambda plugin: (plugin != CORE, -depth.get(plugin, 0), plugin))
+    order = sorted(left, key=lambda plugin: (plugin != CORE, -tree.depth[plugin], plugin))
     steps: list[Step] = []
-    while plugin := next((p for p in order if p in left and _ready(left[p][-1], requires, below, done, left)), None):
+    while plugin := next((p for p in order if p in left and _is_ready(left[p][-1], tree, done, left)), None):
         step = left[plugin].pop()
         steps.append(step)
         done[plugin] = step.number
         if not left[plugin]:
             del left[plugin]
-    stuck = {plugin: left[plugin][-1] for plugin in sorted(left) if _in_vain(left[plugin][-1], done, left)}
+    stuck = {plugin: left[plugin][-1] for plugin in sorted(left) if _is_in_vain(left[plugin][-1], done, left)}
     out = {*stuck, *dependents(requires, stuck)}
     return Schedule(tuple(step for step in steps if step.plugin not in out), stuck)
 
@@ -92,45 +92,39 @@ def dependents(requires: Mapping[str, Collection[str]], plugins: Collection[str]
 
     Every plugin requires core, whether it says so or not.
     """
-    below, _ = _survey(requires)
+    below = _Tree(requires).below
     roots = sorted(plugins, key=lambda plugin: (plugin != CORE, plugin))
     found = {plugin: next((root for root in roots if root in below[plugin]), None) for plugin in sorted(requires)}
     return {plugin: root for plugin, root in found.items() if root is not None and plugin not in plugins}
 
 
-def _survey(requires: Mapping[str, Collection[str]]) -> tuple[dict[str, frozenset[str]], dict[str, int]]:
-    """For each plugin: everything below it, and the length of the longest way down."""
-    graph = {
-        plugin: {other for other in (*others, CORE) if other in requires and other != plugin}
-        if plugin != CORE
-        else set()
-        for plugin, others in requires.items()
-    }
-    below: dict[str, frozenset[str]] = {}
-    depth: dict[str, int] = {}
-    for plugin in graphlib.TopologicalSorter(graph).static_order():
-        below[plugin] = frozenset().union(graph[plugin], *(below[other] for other in graph[plugin]))
-        depth[plugin] = 1 + max((depth[other] for other in graph[plugin]), default=-1)
-    return below, depth
+class _Tree:
+    """Who stands on whom: `direct`, everything `below`, and the length of the longest way down (`depth`).
+
+    Every plugin stands on core; core, whose manifest says that too, does not stand on itself.
+    """
+
+    def __init__(self, requires: Mapping[str, Collection[str]]) -> None:
+        self.direct = {
+            plugin: frozenset({*others, CORE} & requires.keys() - {plugin}) if plugin != CORE else frozenset[str]()
+            for plugin, others in requires.items()
+        }
+        self.below: dict[str, frozenset[str]] = {}
+        self.depth: dict[str, int] = {}
+        for plugin in graphlib.TopologicalSorter(self.direct).static_order():
+            direct = self.direct[plugin]
+            self.below[plugin] = direct.union(*(self.below[other] for other in direct))
+            self.depth[plugin] = 1 + max((self.depth[other] for other in direct), default=-1)
 
 
-def _ready(
-    step: Step,
-    requires: Mapping[str, Collection[str]],
-    below: Mapping[str, frozenset[str]],
-    done: Mapping[str, int],
-    left: Mapping[str, object],
-) -> bool:
-    if step.plugin == CORE:
-        return True
-    if CORE in left:
+def _is_ready(step: Step, tree: _Tree, done: Mapping[str, int], left: Mapping[str, object]) -> bool:
+    if any(done.get(other, 0) < number for other, number in step.needs.items()):
         return False
-    silent = [other for other in requires.get(step.plugin, ()) if other not in step.needs]
-    return all(done.get(other, 0) >= number for other, number in step.needs.items()) and not any(
-        other in left or not below.get(other, frozenset()).isdisjoint(left) for other in silent
-    )
+    # What it names is far enough, the rest must be finished; core must be, even where a revision of it is named.
+    rest = tree.direct[step.plugin] - (step.needs.keys() - {CORE})
+    return not any(other in left or not tree.below[other].isdisjoint(left) for other in rest)
 
 
-def _in_vain(step: Step, done: Mapping[str, int], left: Mapping[str, object]) -> bool:
+def _is_in_vain(step: Step, done: Mapping[str, int], left: Mapping[str, object]) -> bool:
     """Tell whether the step needs what no waiting revision leads to any more."""
     return any(done.get(other, 0) < number and other not in left for other, number in step.needs.items())

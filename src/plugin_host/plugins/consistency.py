@@ -126,9 +126,7 @@ def _check_needs(manifest: PluginManifest, label: str, findings: Findings) -> No
     _check_asks(manifest, label, findings)
 
 
-def _check_ranges(
-    manifest: PluginManifest, ranges: dict[str, str], path: str, label: str, findings: Findings
-) -> None:
+def _check_ranges(manifest: PluginManifest, ranges: dict[str, str], path: str, label: str, findings: Findings) -> None:
     for other, text in ranges.items():
         here = f"{path}.{other}"
         if _ID.fullmatch(other) is None:

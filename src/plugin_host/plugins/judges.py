@@ -16,10 +16,11 @@ from plugin_host.plugins.ordering import reachable
 from plugin_host.plugins.permission_checks import WORDS
 from plugin_host.plugins.plan import Found, State
 from plugin_host.sdk.errors import Reason, ReasonCode
-from plugin_host.sdk.manifest import PluginManifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from plugin_host.sdk.manifest import PluginManifest
 
 Verdict: TypeAlias = tuple[str, State, Reason]
 
@@ -122,7 +123,7 @@ def _import_clashes(case: Case) -> Iterator[Verdict]:
 def _unmet_needs(case: Case) -> Iterator[Verdict]:
     for plugin, manifest in case.standing.items():
         missing, unfit = [], []
-        for other, wanted in sorted(requires(case, manifest).items()):
+        for other, wanted in sorted(needs_of(case, manifest).items()):
             if other not in case.plugins:
                 missing.append((other, f"{other} {wanted}".strip() + ", which is not installed"))
             elif (sentence := _unfit(case, other, wanted)) is not None:
@@ -137,7 +138,7 @@ def _unmet_needs(case: Case) -> Iterator[Verdict]:
 
 def _circles(case: Case) -> Iterator[Verdict]:
     standing = case.standing
-    graph = {plugin: requires(case, manifest).keys() & standing.keys() for plugin, manifest in standing.items()}
+    graph = {plugin: needs_of(case, manifest).keys() & standing.keys() for plugin, manifest in standing.items()}
     reach = {plugin: reachable(graph, plugin) for plugin in graph}
     for plugin in graph:
         members = sorted(other for other in reach[plugin] if plugin in reach[other])
@@ -153,8 +154,9 @@ def _unknown_permissions(case: Case) -> Iterator[Verdict]:
         one = case.plugins[plugin]
         named = [(name, "plugin.json: asks") for name in manifest.asks]
         named += [(item.permission, f"menu.json: {item.id}") for item in one.menu.items if item.permission]
-        for part in (*manifest.ui.screens, *manifest.ui.slots) if manifest.ui is not None else ():
-            named.append((part.permission, f"plugin.json: ui, {getattr(part, 'id', None) or part.entry}"))
+        if manifest.ui is not None:
+            named += [(screen.permission, f"plugin.json: screen {screen.id}") for screen in manifest.ui.screens]
+            named += [(slot.permission, f"plugin.json: slot {slot.slot}") for slot in manifest.ui.slots]
         wrong = [(name, where) for name, where in named if _is_unknown(case, plugin, name)]
         if wrong:
             told = "; and ".join(f"{name!r} ({where})" for name, where in wrong)
@@ -196,7 +198,7 @@ JUDGES: Final[tuple[Callable[[Case], Iterator[Verdict]], ...]] = (
 # -- what the judges look up ---------------------------------------------------------------------------------------
 
 
-def requires(case: Case, manifest: PluginManifest) -> dict[str, str]:
+def needs_of(case: Case, manifest: PluginManifest) -> dict[str, str]:
     """Give whom a plugin requires. Everything requires core; a plan of plugins alone may be without it."""
     return {
         other: wanted
@@ -205,7 +207,7 @@ def requires(case: Case, manifest: PluginManifest) -> dict[str, str]:
     }
 
 
-def present(case: Case, manifest: PluginManifest) -> list[str]:
+def optional_there(case: Case, manifest: PluginManifest) -> list[str]:
     """Give the optional plugins that run, in versions that fit."""
     standing = case.standing
     return [
@@ -215,7 +217,7 @@ def present(case: Case, manifest: PluginManifest) -> list[str]:
     ]
 
 
-def without(case: Case, manifest: PluginManifest) -> Iterator[str]:
+def left_out(case: Case, manifest: PluginManifest) -> Iterator[str]:
     """Word which optional plugins are not there for this one."""
     for other, wanted in sorted(manifest.optional.items()):
         if other not in case.plugins:
@@ -255,8 +257,6 @@ def _is_unknown(case: Case, plugin: str, name: str) -> bool:
     if name in WORDS or owner == plugin or owner not in case.plugins or case.plugins[owner].fault is not None:
         return False
     return name not in _permissions(case, owner)
-
-
 
 
 def _reason(code: ReasonCode, text: str, culprits: tuple[str, ...], way_out: str) -> Reason:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 Source: TypeAlias = Literal["core", "wheel", "folder", "object", "remote", "missing"]
 """Where a plugin comes from; `missing`: its package is not there, but its data is."""
 
-State: TypeAlias = Literal[
-    "active", "disabled", "refused", "blocked", "consent", "pending", "quarantined", "orphaned"
-]
+State: TypeAlias = Literal["active", "disabled", "refused", "blocked", "consent", "pending", "quarantined", "orphaned"]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,9 +126,7 @@ class Plan:
         A plugin that the plan does not know (its data is there, its package is not) gets an entry of its own.
         """
         if self.entry(id) is None:
-            missing = PlanEntry(
-                id=id, name=id, version=None, source="missing", place="", state=state, reason=reason
-            )
+            missing = PlanEntry(id=id, name=id, version=None, source="missing", place="", state=state, reason=reason)
             return dataclasses.replace(self, entries=arrange((*self.entries, missing)))
         verdicts: dict[str, tuple[State, Reason]] = {id: (state, reason)}
         runs = {entry.id: entry.requires for entry in self.entries if entry.state == "active"}

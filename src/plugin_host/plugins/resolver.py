@@ -7,23 +7,21 @@ plugins give the same plan in whatever order they were found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion
-
 from plugin_host.plugins import claims
 from plugin_host.plugins.findings import nearest
-from plugin_host.plugins.ordering import put_in_order, reachable
-from plugin_host.plugins.permission_checks import WORDS
-from plugin_host.plugins.plan import Found, Plan, PlanEntry, State, arrange, held_up, waiting
-from plugin_host.sdk.errors import Reason, ReasonCode
-from plugin_host.sdk.manifest import CORE_VERSION, PluginManifest
+from plugin_host.plugins.judges import JUDGES, Case, conflicts, left_out, needs_of, optional_there
+from plugin_host.plugins.ordering import put_in_order
+from plugin_host.plugins.plan import Plan, PlanEntry, State, arrange, held_up, waiting
+from plugin_host.sdk.manifest import CORE_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    from plugin_host.plugins.plan import Found
+    from plugin_host.sdk.errors import Reason
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -52,10 +50,10 @@ def resolve(
     _block(case)
     standing = case.standing
     places = put_in_order(
-        {plugin: requires(case, manifest).keys() for plugin, manifest in standing.items()},
-        {plugin: present(case, manifest) for plugin, manifest in standing.items()},
+        {plugin: needs_of(case, manifest).keys() for plugin, manifest in standing.items()},
+        {plugin: optional_there(case, manifest) for plugin, manifest in standing.items()},
     )
-    why = {place.plugin: (*place.why, *without(case, standing[place.plugin])) for place in places}
+    why = {place.plugin: (*place.why, *left_out(case, standing[place.plugin])) for place in places}
     dependents = _dependents(case)
     entries = [_entry(case, plugin, why.get(plugin, ()), dependents) for plugin in [*why, *case.verdicts]]
     unknown = [
@@ -67,29 +65,24 @@ def resolve(
 
 def _block(case: Case) -> None:
     """Park, through no fault of their own, those that require what does not run."""
-    requires = {plugin: requires(case, manifest) for plugin, manifest in case.standing.items()}
-    for plugin, roots in held_up(requires, _roots(case)).items():
-        case.verdicts[plugin] = ("blocked", waiting(plugin, requires[plugin], roots))
-
-
-def _roots(case: Case) -> frozenset[str]:
-    return frozenset(plugin for plugin, (state, _) in case.verdicts.items() if state != "blocked")
+    needs = {plugin: needs_of(case, manifest) for plugin, manifest in case.standing.items()}
+    roots = frozenset(plugin for plugin, (state, _) in case.verdicts.items() if state != "blocked")
+    case.park((plugin, "blocked", waiting(plugin, needs[plugin], by)) for plugin, by in held_up(needs, roots).items())
 
 
 def _dependents(case: Case) -> dict[str, list[str]]:
     dependents: dict[str, list[str]] = {}
     for plugin, one in sorted(case.plugins.items()):
-        for other in requires(case, one.manifest) if one.manifest is not None else ():
+        for other in needs_of(case, one.manifest) if one.manifest is not None else ():
             dependents.setdefault(other, []).append(plugin)
     return dependents
 
 
-def _entry(
-    case: Case, plugin: str, why: Sequence[str], dependents: Mapping[str, Sequence[str]]
-) -> PlanEntry:
+def _entry(case: Case, plugin: str, why: Sequence[str], dependents: Mapping[str, Sequence[str]]) -> PlanEntry:
     one = case.plugins[plugin]
     manifest = one.manifest
-    state, reason = case.verdicts.get(plugin, ("active", None))
+    runs: tuple[State, Reason | None] = ("active", None)
+    state, reason = case.verdicts.get(plugin, runs)
     return PlanEntry(
         id=plugin,
         name=manifest.name if manifest is not None else plugin,

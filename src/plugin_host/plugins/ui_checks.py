@@ -71,9 +71,7 @@ def check_ui(
             text = f"{screen.path!r} is no path below /{manifest.id}/"
             findings.add(_invalid(label, f"{here}.path", text, 'Write for example "people".'))
     for here, part in _parts(manifest):
-        check_reference(
-            manifest.id, part.permission, known, _needed(manifest), (label, f"{here}.permission"), findings
-        )
+        check_reference(manifest.id, part.permission, known, _needed(manifest), (label, f"{here}.permission"), findings)
         for path, file in _files(here, part):
             _check_file(folder, file, path, label, findings)
 

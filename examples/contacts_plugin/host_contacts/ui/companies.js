@@ -1,6 +1,6 @@
 // The companies: a list with the number of people in each, and the form. One ES module, no build step.
 import { html, render, useState } from "plugin-host/view";
-import { Empty, Failure, Field, Heading, Link, Loading, SortHeader } from "./parts.js";
+import { Empty, Failure, Field, Heading, Loading, SortHeader } from "./parts.js";
 import { useForm, useOne, usePages, useRoute, useSettled, withQuery } from "./parts.js";
 
 export async function mount(element, host) {
@@ -9,7 +9,7 @@ export async function mount(element, host) {
 }
 
 function Screen({ host }) {
-  const [, id] = useRoute(host).parts;
+  const [id] = useRoute(host).parts;
   if (id === undefined) return html`<${List} host=${host} />`;
   if (id === "new") return html`<${Form} host=${host} company=${null} />`;
   return html`<${One} key=${id} host=${host} id=${id} />`;
@@ -40,7 +40,7 @@ function List({ host }) {
             <tr>
               <${SortHeader} field="name" sort=${sort} onSort=${setSort}>Name<//>
               <th scope="col">Website</th>
-              <th scope="col">People</th>
+              <th scope="col" class="num">People</th>
             </tr>
           </thead>
           <tbody>
@@ -55,13 +55,13 @@ function List({ host }) {
 function Row({ host, company, mayChange }) {
   return html`<tr>
     <th scope="row">
-      ${mayChange ? html`<${Link} host=${host} to="/companies/${company.id}">${company.name}<//>` : company.name}
+      ${mayChange ? html`<a href=${host.url(`/companies/${company.id}`)}>${company.name}</a>` : company.name}
     </th>
     <td>${company.website && html`<a href=${company.website} target="_blank" rel="noreferrer">${company.website}</a>`}</td>
-    <td>
-      <${Link} host=${host} to=${withQuery("/people", { company_id: company.id })} aria-label="People of ${company.name}">
+    <td class="num">
+      <a href=${host.url(withQuery("/people", { company_id: company.id }))} aria-label="People of ${company.name}">
         ${company.people}
-      <//>
+      </a>
     </td>
   </tr>`;
 }
@@ -84,7 +84,7 @@ function Form({ host, company }) {
         : host.api("/companies", { method: "POST", body }),
     );
     if (saved === null) return;
-    host.notify(company ? "Saved" : `${saved.name} was added`);
+    host.notify(company ? "Saved" : `${saved.name} was added`, { kind: "success" });
     host.navigate("/companies");
   };
   return html`<${Heading} host=${host} title=${company ? `Edit ${company.name}` : "Add company"} />

@@ -1,6 +1,6 @@
 // The people: a list, one person with notes, and the form. One ES module, no build step.
 import { html, render, useState } from "plugin-host/view";
-import { Empty, Failure, Field, Heading, Link, Loading, SortHeader } from "./parts.js";
+import { Empty, Failure, Field, Heading, Loading, SortHeader } from "./parts.js";
 import { useForm, useOne, usePages, useRoute, useSettled, withQuery } from "./parts.js";
 
 export async function mount(element, host) {
@@ -10,16 +10,16 @@ export async function mount(element, host) {
 
 function Screen({ host }) {
   const { parts, query } = useRoute(host);
-  const [, id, what] = parts;
-  if (id === undefined) return html`<${List} host=${host} query=${query} />`;
+  const [id, what] = parts;
+  if (id === undefined) return html`<${List} key=${query.company_id} host=${host} company_id=${query.company_id} />`;
   if (id === "new") return html`<${Form} host=${host} person=${null} />`;
   return html`<${One} key=${id} host=${host} id=${id} editing=${what === "edit"} />`;
 }
 
-function List({ host, query }) {
+function List({ host, company_id }) {
   const [text, setText] = useState("");
   const [sort, setSort] = useState("name");
-  const [company, setCompany] = useState(query.company_id ?? "");
+  const [company, setCompany] = useState(company_id ?? "");
   const q = useSettled(text.trim());
   const companies = useOne(host, "/companies?limit=200");
   const people = usePages(host, withQuery("/people", { q, sort, company_id: company }));
@@ -61,7 +61,7 @@ function Table({ host, people, sort, onSort }) {
         <tbody>
           ${people.items.map(
             (person) => html`<tr key=${person.id}>
-              <th scope="row"><${Link} host=${host} to="/people/${person.id}">${person.name}<//></th>
+              <th scope="row"><a href=${host.url(`/people/${person.id}`)}>${person.name}</a></th>
               <td>${person.email}</td>
               <td>${person.phone}</td>
               <td>${person.company_name}</td>
@@ -93,16 +93,16 @@ function One({ host, id, editing }) {
 
 function Detail({ host, person }) {
   const remove = async () => {
-    if (!(await host.confirm(`Delete ${person.name}? All notes go with them.`))) return;
+    if (!(await host.confirm(`Delete ${person.name}? All notes go with them.`, { ok: "Delete", danger: true }))) return;
     try {
       await host.api(`/people/${person.id}`, { method: "DELETE" });
-      host.notify(`${person.name} was deleted`);
+      host.notify(`${person.name} was deleted`, { kind: "success" });
       host.navigate("/people");
     } catch (error) {
       host.notify(error.detail || error.message, { kind: "error" });
     }
   };
-  return html`<p><${Link} host=${host} to="/people">All people<//></p>
+  return html`<p><a href=${host.url("/people")}>All people</a></p>
     <${Heading} host=${host} title=${person.name}>
       ${person.editable &&
       html`<button type="button" onClick=${() => host.navigate(`/people/${person.id}/edit`)}>Edit</button>
@@ -176,7 +176,7 @@ function Form({ host, person, onSaved }) {
     });
     if (saved === null) return;
     onSaved?.(saved);
-    host.notify(person ? "Saved" : `${saved.name} was added`);
+    host.notify(person ? "Saved" : `${saved.name} was added`, { kind: "success" });
     host.navigate(`/people/${saved.id}`);
   };
   return html`<${Heading} host=${host} title=${person ? `Edit ${person.name}` : "Add person"} />

@@ -45,7 +45,7 @@ export function Editor({ host, invoice, onSaved }) {
         : await host.api("/invoices", { method: "POST", body });
       dirty.current = false;
       onSaved?.(saved);
-      host.notify("The draft was saved");
+      host.notify("The draft was saved", { kind: "success" });
       host.navigate(`/invoices/${saved.id}`);
     } catch (error) {
       const fields = Object.fromEntries((error.errors ?? []).map((each) => [each.pointer, each.detail]));
@@ -101,9 +101,9 @@ function CustomerPicker({ host, customer, onPick, error }) {
   };
   if (!open) {
     return html`<div class="field">
-      <span class="label">Customer</span>
+      <strong>Customer</strong>
       <div class="row">
-        <strong>${customer.name}</strong>
+        <span>${customer.name}</span>
         <button type="button" class="quiet" ...${wrong("customer", error)} onClick=${() => setOpen(true)}>Change</button>
       </div>
       ${error && html`<small class="err" id="customer-error">${error}</small>`}
@@ -146,7 +146,7 @@ function LineTable({ host, currency, lines, onChange, errors }) {
           <th scope="col">Description</th>
           <th scope="col">Quantity</th>
           <th scope="col">Price</th>
-          <th scope="col" class="amount">Amount</th>
+          <th scope="col" class="num">Amount</th>
           <th scope="col"><span class="visually-hidden">Remove</span></th>
         </tr>
       </thead>
@@ -160,7 +160,7 @@ function LineTable({ host, currency, lines, onChange, errors }) {
                   error=${errors[`/lines/${index}/${field}`]} onInput=${(value) => change(line.key, field, value)} />
               </td>`,
             )}
-            <td class="amount">${cents === null ? "–" : money(cents)}</td>
+            <td class="num">${cents === null ? "–" : money(cents)}</td>
             <td>
               <button type="button" class="quiet" aria-label="Remove line ${index + 1}" disabled=${lines.length === 1}
                 onClick=${() => onChange(lines.filter((each) => each.key !== line.key))}>×</button>
@@ -173,7 +173,7 @@ function LineTable({ host, currency, lines, onChange, errors }) {
           <th scope="row" colspan="3">
             <button type="button" disabled=${lines.length === 100} onClick=${() => onChange([...lines, newLine()])}>Add line</button>
           </th>
-          <td class="amount"><strong aria-live="polite">${money(totalCents(lines))}</strong></td>
+          <td class="num"><strong aria-live="polite">${money(totalCents(lines))}</strong></td>
           <td></td>
         </tr>
       </tfoot>

@@ -2,10 +2,11 @@
 import { html, render, useState } from "plugin-host/view";
 import { Editor } from "./editor.js";
 import { trimmed } from "./money.js";
-import { Empty, Failure, Heading, Link, Loading, SortHeader } from "./parts.js";
+import { Empty, Failure, Heading, Loading, SortHeader } from "./parts.js";
 import { useOne, usePages, useRoute, useSettled, withQuery } from "./parts.js";
 
 const STATES = { draft: "Draft", sent: "Sent", paid: "Paid" };
+const COLOURS = { draft: "", sent: "warn", paid: "ok", late: "danger" };
 
 export async function mount(element, host) {
   render(html`<${Screen} host=${host} />`, element);
@@ -13,7 +14,7 @@ export async function mount(element, host) {
 }
 
 function Screen({ host }) {
-  const [, id, what] = useRoute(host).parts;
+  const [id, what] = useRoute(host).parts;
   if (id === undefined) return html`<${List} host=${host} />`;
   if (id === "new") return html`<${Editor} host=${host} invoice=${null} />`;
   return html`<${One} key=${id} host=${host} id=${id} editing=${what === "edit"} />`;
@@ -58,9 +59,9 @@ function Totals({ host }) {
   if (totals.error) return html`<${Failure} error=${totals.error} retry=${totals.reload} />`;
   return html`<div class="grid">
     ${totals.data?.items.map(
-      (each) => html`<div class="card" key=${each.state + each.currency}>
-        <div class="muted">${STATES[each.state]} (${each.count})</div>
-        <div class="stat">${host.format.money(each.total, each.currency)}</div>
+      (each) => html`<div class="card stat" key=${each.state + each.currency}>
+        <span class="muted">${STATES[each.state]} (${each.count})</span>
+        <strong>${host.format.money(each.total, each.currency)}</strong>
       </div>`,
     )}
   </div>`;
@@ -76,18 +77,18 @@ function Table({ host, invoices, sort, onSort }) {
             <th scope="col">State</th>
             <${SortHeader} field="created_at" sort=${sort} onSort=${onSort}>Written<//>
             <${SortHeader} field="due_on" sort=${sort} onSort=${onSort}>Due<//>
-            <${SortHeader} field="total" sort=${sort} onSort=${onSort} class="amount">Total<//>
+            <${SortHeader} field="total" sort=${sort} onSort=${onSort} class="num">Total<//>
           </tr>
         </thead>
         <tbody>
           ${invoices.items.map(
             (invoice) => html`<tr key=${invoice.id}>
-              <th scope="row"><${Link} host=${host} to="/invoices/${invoice.id}">${invoice.number ?? "Draft"}<//></th>
+              <th scope="row"><a href=${host.url(`/invoices/${invoice.id}`)}>${invoice.number ?? "Draft"}</a></th>
               <td>${invoice.customer_name}</td>
               <td><${State} invoice=${invoice} /></td>
               <td>${host.format.date(invoice.created_at)}</td>
               <td>${invoice.due_on && host.format.date(invoice.due_on)}</td>
-              <td class="amount">${host.format.money(invoice.total, invoice.currency)}</td>
+              <td class="num">${host.format.money(invoice.total, invoice.currency)}</td>
             </tr>`,
           )}
         </tbody>
@@ -99,7 +100,7 @@ function Table({ host, invoices, sort, onSort }) {
 
 function State({ invoice }) {
   const late = invoice.state === "sent" && invoice.due_on < new Date().toISOString().slice(0, 10);
-  return html`<span class="badge ${late ? "late" : invoice.state}">${late ? "Overdue" : STATES[invoice.state]}</span>`;
+  return html`<span class="badge ${COLOURS[late ? "late" : invoice.state]}">${late ? "Overdue" : STATES[invoice.state]}</span>`;
 }
 
 function One({ host, id, editing }) {
@@ -114,35 +115,49 @@ function One({ host, id, editing }) {
 
 function Detail({ host, invoice, onChange }) {
   const [busy, setBusy] = useState(false);
-  const act = async (question, call, done) => {
-    if (!(await host.confirm(question))) return;
+  const path = `/invoices/${invoice.id}`;
+  /** Ask, call, and tell; what went wrong is told as well. */
+  const act = async ({ question, options, call, done }) => {
+    if (!(await host.confirm(question, options))) return;
     setBusy(true);
     try {
-      done(await call());
+      host.notify(done(await call()), { kind: "success" });
     } catch (error) {
       host.notify(error.detail || error.message, { kind: "error" });
     } finally {
       setBusy(false);
     }
   };
-  const path = `/invoices/${invoice.id}`;
+  const changed = (text) => (answer) => {
+    onChange(answer);
+    return `Invoice ${answer.number} ${text}`;
+  };
   const send = () =>
-    act("Send this invoice? It gets its number and cannot be changed any more.", () => host.api(`${path}/send`, { method: "POST" }), (sent) => {
-      onChange(sent);
-      host.notify(`Invoice ${sent.number} was sent`);
+    act({
+      question: "Send this invoice? It gets its number and cannot be changed any more.",
+      options: { ok: "Send" },
+      call: () => host.api(`${path}/send`, { method: "POST" }),
+      done: changed("was sent"),
     });
   const pay = () =>
-    act(`Note that invoice ${invoice.number} was paid?`, () => host.api(`${path}/pay`, { method: "POST" }), (paid) => {
-      onChange(paid);
-      host.notify(`Invoice ${paid.number} was paid`);
+    act({
+      question: `Note that invoice ${invoice.number} was paid?`,
+      options: { ok: "It was paid" },
+      call: () => host.api(`${path}/pay`, { method: "POST" }),
+      done: changed("was paid"),
     });
   const remove = () =>
-    act("Delete this draft?", () => host.api(path, { method: "DELETE" }), () => {
-      host.notify("The draft was deleted");
-      host.navigate("/invoices");
+    act({
+      question: "Delete this draft?",
+      options: { ok: "Delete", danger: true },
+      call: () => host.api(path, { method: "DELETE" }),
+      done: () => {
+        host.navigate("/invoices");
+        return "The draft was deleted";
+      },
     });
   const draft = invoice.state === "draft";
-  return html`<p><${Link} host=${host} to="/invoices">All invoices<//></p>
+  return html`<p><a href=${host.url("/invoices")}>All invoices</a></p>
     <${Heading} host=${host} title=${draft ? `Draft for ${invoice.customer_name}` : `Invoice ${invoice.number}`}>
       ${invoice.editable &&
       draft &&
@@ -172,25 +187,25 @@ function Lines({ host, invoice }) {
       <thead>
         <tr>
           <th scope="col">Description</th>
-          <th scope="col" class="amount">Quantity</th>
-          <th scope="col" class="amount">Price</th>
-          <th scope="col" class="amount">Amount</th>
+          <th scope="col" class="num">Quantity</th>
+          <th scope="col" class="num">Price</th>
+          <th scope="col" class="num">Amount</th>
         </tr>
       </thead>
       <tbody>
         ${invoice.lines.map(
           (line, index) => html`<tr key=${index}>
             <td>${line.description}</td>
-            <td class="amount">${trimmed(line.quantity)}</td>
-            <td class="amount">${money(line.unit_price)}</td>
-            <td class="amount">${money(line.amount)}</td>
+            <td class="num">${trimmed(line.quantity)}</td>
+            <td class="num">${money(line.unit_price)}</td>
+            <td class="num">${money(line.amount)}</td>
           </tr>`,
         )}
       </tbody>
       <tfoot>
         <tr>
           <th scope="row" colspan="3">Total</th>
-          <td class="amount"><strong>${money(invoice.total)}</strong></td>
+          <td class="num"><strong>${money(invoice.total)}</strong></td>
         </tr>
       </tfoot>
     </table>

@@ -3,15 +3,11 @@ import { html, useEffect, useRef, useState } from "plugin-host/view";
 
 const SEARCH_DELAY = 250; // milliseconds without a key before a search is sent
 
-/** Follow the address: the parts of the path below the plugin, such as ["invoices", "7"], and the query. */
+/** Follow the address: the parts of the path below the screen's own, such as ["7", "edit"], and the query. */
 export function useRoute(host) {
-  const read = () => ({
-    parts: host.route.path.split("/").filter(Boolean).map(decodeURIComponent),
-    query: host.route.query,
-  });
-  const [route, setRoute] = useState(read);
-  useEffect(() => host.onRoute(() => setRoute(read())), []);
-  return route;
+  const [route, setRoute] = useState(host.route);
+  useEffect(() => host.onRoute(setRoute), []);
+  return { parts: route.path.split("/").filter(Boolean), query: route.query };
 }
 
 /** Load one thing, and again whenever `path` changes; an answer that comes too late is dropped. */
@@ -76,29 +72,14 @@ export function withQuery(path, params) {
   return text ? `${path}${path.includes("?") ? "&" : "?"}${text}` : path;
 }
 
-/** The heading of a view; it takes the focus, so that a screen reader tells that another view has come. */
+/** The heading of a view, with its buttons; it is the title of the page as well. */
 export function Heading({ host, title, children }) {
-  const heading = useRef(null);
-  useEffect(() => {
-    host.title(title);
-    heading.current.focus();
-  }, [title]);
+  useEffect(() => host.title(title), [title]);
   return html`<div class="row">
-    <h1 tabindex="-1" ref=${heading}>${title}</h1>
+    <h1>${title}</h1>
     <span class="spacer"></span>
     ${children}
   </div>`;
-}
-
-/** A link inside the plugin; with a modifier key it is left to the browser. */
-export function Link({ host, to, children, ...rest }) {
-  const follow = (event) => {
-    if (event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)) {
-      event.preventDefault();
-      host.navigate(to);
-    }
-  };
-  return html`<a href=${host.url(to)} onClick=${follow} ...${rest}>${children}</a>`;
 }
 
 export const Loading = () => html`<p class="muted" role="status">Loading…</p>`;

@@ -94,7 +94,7 @@ export async function confirm(text, { ok = "OK", cancel = "Cancel", danger = fal
       html`<p>${String(text)}</p>
         <div class="row end">
           <button type="button" onClick=${() => close(false)}>${cancel}</button>
-          <button type="button" class=${danger ? "danger" : "primary"} autofocus onClick=${() => close(true)}>${ok}</button>
+          <button type="button" class=${danger ? "primary danger" : "primary"} autofocus onClick=${() => close(true)}>${ok}</button>
         </div>`,
       dialog,
     );

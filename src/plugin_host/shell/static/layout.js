@@ -26,12 +26,12 @@ const initials = (name) => {
 
 const ThemeChoice = () =>
   html`<fieldset class="ph-choice"><legend>Appearance</legend>
-    ${THEMES.map(
+    <div>${THEMES.map(
       ([value, label, icon]) => html`<label key=${value}>
         <input type="radio" name="ph-theme" value=${value} checked=${choice.value === value} onChange=${() => choose(value)} />
         <${Icon} name=${icon} /><span>${label}</span>
       </label>`,
-    )}
+    )}</div>
   </fieldset>`;
 
 function UserMenu() {
