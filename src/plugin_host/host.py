@@ -31,7 +31,7 @@ from plugin_host.sdk.errors import PluginFault, Reason
 from plugin_host.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
     from contextlib import AbstractAsyncContextManager
 
     import click
@@ -47,6 +47,17 @@ log = logging.getLogger("plugin_host")
 
 class HostError(Exception):
     """The host cannot start: one sentence that says what to do."""
+
+
+class Application:
+    """An ASGI application. An object and not a method: servers look at `__call__` to tell which ASGI it speaks."""
+
+    def __init__(self, answer: Callable[[Any, Any, Any], Awaitable[None]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a scope."""
+        await self._answer(scope, receive, send)
 
 
 class PluginHost(HostView):
@@ -82,6 +93,7 @@ class PluginHost(HostView):
             open_work=self._assembly.open,
             public_origin="/".join(public_url.split("/", 3)[:3]) or None,
         )
+        self.asgi = Application(self._answer)
         self._dispatcher = Dispatcher()
         self._edge = Edge(
             self._dispatcher,
@@ -145,16 +157,6 @@ class PluginHost(HostView):
             await self.core.close()
             await self.database.close()
 
-    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer as an ASGI application. A server that speaks the lifespan protocol runs the host with it."""
-        if scope["type"] == "lifespan":
-            await _speak_lifespan(self.lifespan(), receive, send)
-            return
-        if self._standing is None:
-            msg = "PluginHost is not running: enter `async with host.lifespan():` in the lifespan of the application"
-            raise RuntimeError(msg)
-        await self._edge(scope, receive, send)
-
     # -- what an application may ask -----------------------------------------------------------------
 
     @property
@@ -198,6 +200,16 @@ class PluginHost(HostView):
             await activation.sample(running.relay, running.context)
 
     # -- how -----------------------------------------------------------------------------------------
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer an ASGI scope. A server that speaks the lifespan protocol runs the host with it."""
+        if scope["type"] == "lifespan":
+            await _speak_lifespan(self.lifespan(), receive, send)
+            return
+        if self._standing is None:
+            msg = "PluginHost is not running: enter `async with host.lifespan():` in the lifespan of the application"
+            raise RuntimeError(msg)
+        await self._edge(scope, receive, send)
 
     def _assemble(self, plan: Plan) -> Plan:
         """Import and build whatever is to run and does not stand yet."""

@@ -52,7 +52,7 @@ async def count_people(db: AsyncSession, access: Access, companies: Sequence[Com
         .where(Person.company_id.in_([company.id for company in companies]))
         .group_by(Person.company_id)
     )
-    counts = dict((await db.execute(wanted)).tuples().all())
+    counts = dict((await db.execute(wanted)).all())
     for company in companies:
         company.people = counts.get(company.id, 0)
 

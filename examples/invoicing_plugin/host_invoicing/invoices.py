@@ -115,7 +115,7 @@ async def totals(db: AsyncSession, access: Access) -> list[StateTotal]:
         .group_by(Invoice.state, Invoice.currency)
         .order_by(Invoice.currency, Invoice.state)
     )
-    rows = (await db.execute(wanted)).tuples()
+    rows = await db.execute(wanted)
     return [
         StateTotal(state=state, currency=currency, count=count, total=total) for state, currency, count, total in rows
     ]

@@ -102,7 +102,7 @@ def compile_sql(condition: Condition, model: Any, actor: Actor) -> ColumnElement
         case All(parts):
             return and_(true(), *(compile_sql(part, model, actor) for part in parts))
         case AnyOf(parts):
-            return or_(*(compile_sql(part, model, actor) for part in parts))
+            return or_(false(), *(compile_sql(part, model, actor) for part in parts))
         case Not(part):
             return not_(compile_sql(part, model, actor))
 

@@ -68,10 +68,8 @@ class Loader(_Section, frozen=True, kw_only=True):
         tuple[Text, ...], Meta(description="Ids of plugins that never run, whatever is wished in the running host.")
     ] = ()
     default: Annotated[
-        Literal["enable", "ask"],
-        Meta(description="What happens to a plugin seen for the first time: run it, or wait for consent."),
+        Literal["enable"], Meta(description="What happens to a plugin seen for the first time: it runs.")
     ] = "enable"
-    strict: Annotated[bool, Meta(description="Do not start while any plugin is parked by a fault of its own.")] = False
 
 
 class Migrations(_Section, frozen=True, kw_only=True):
