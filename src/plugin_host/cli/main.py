@@ -66,9 +66,8 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit code 0 done, 1 refused or failed with its reason, 2 misuse."""
     try:
-        cli.main(arguments, prog_name="plugin-host", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Without standalone mode click gives back the code of an `Exit`, instead of ending the process.
+        code = cli.main(arguments, prog_name="plugin-host", standalone_mode=False)
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
@@ -80,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         click.echo(f"plugin-host: {error}", err=True)
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _is_known(error: Exception) -> bool:
