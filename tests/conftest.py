@@ -36,7 +36,11 @@ hypothesis.settings.load_profile("project")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs PostgreSQL, so that `-m 'not postgres'` leaves it out."""
+    """Mark what needs PostgreSQL, so that `-m 'not postgres'` leaves it out, and run the browser last.
+
+    Playwright's synchronous door keeps an event loop running in this thread: no other could be run after it.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     for item in items:
         if "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")

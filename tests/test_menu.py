@@ -54,7 +54,9 @@ def test_what_is_not_permitted_is_not_there() -> None:
 
 
 def test_entries_stand_in_the_order_of_their_titles_without_regard_to_case() -> None:
-    assert seen(item("1", "beta"), item("2", "Gamma"), item("3", "Alpha"), item("4", "STRASSE"), item("5", "straße")) == [
+    assert seen(
+        item("1", "beta"), item("2", "Gamma"), item("3", "Alpha"), item("4", "STRASSE"), item("5", "straße")
+    ) == [
         "3",
         "1",
         "2",
@@ -86,7 +88,12 @@ def test_a_circle_of_after_begins_with_its_first_title() -> None:
 
 
 def test_children_stand_under_their_parent_in_their_order() -> None:
-    items = [item("z", parent="top", after=()), item("y", parent="top", after=("z",)), item("top"), item("x", parent="y")]
+    items = [
+        item("z", parent="top", after=()),
+        item("y", parent="top", after=("z",)),
+        item("top"),
+        item("x", parent="y"),
+    ]
     assert seen(*items) == [("top", ["z", ("y", ["x"])])]
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 BUSY_MS: Final = 20_000
+_WAL_TRIES: Final = 100
 REVISION_SQL: Final = "SELECT auth, policy, wishes FROM core_revision WHERE id = 1"
 
 
@@ -104,19 +106,26 @@ class Database:
             engine.dispose()
 
     def prepare(self) -> None:
-        """Make what must be there before the first table: the WAL mode, or the schema."""
+        """Make what must be there before the first table: the WAL mode, or the schema.
+
+        Several processes may do so at once. Raises `DatabaseError`.
+        """
         if self.dialect == "sqlite":
-            with contextlib.closing(sqlite3.connect(str(self.path), isolation_level=None)) as connection:
-                (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            mode = _use_wal(str(self.path))
             if mode != "wal":
                 msg = f"{self.path}: SQLite cannot use WAL here (got {mode!r}); put the file on a local disk"
                 raise DatabaseError(msg)
         elif self.schema:
-            url = self.url.set(drivername="postgresql+psycopg")
-            engine = sa.create_engine(url, poolclass=NullPool)
-            with engine.begin() as connection:
+            engine = sa.create_engine(self.url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+            # IF NOT EXISTS looks before it makes: whoever comes second in a race gets an error all the same.
+            with contextlib.suppress(IntegrityError, ProgrammingError), engine.begin() as connection:
                 connection.execute(sa.schema.CreateSchema(self.schema, if_not_exists=True))
+            with engine.connect() as connection:
+                there = sa.inspect(connection).has_schema(self.schema)
             engine.dispose()
+            if not there:
+                msg = f"the schema {self.schema!r} is not there and could not be made: make it, or name another"
+                raise DatabaseError(msg)
 
     async def close(self) -> None:
         """Close what was opened here."""
@@ -193,6 +202,17 @@ async def bump(session: AsyncSession, kind: str) -> None:
         msg = f"no revision {kind!r}"
         raise ValueError(msg)
     await session.execute(sa.text(f"UPDATE core_revision SET {kind} = {kind} + 1 WHERE id = 1"))  # noqa: S608 - checked
+
+
+def _use_wal(path: str) -> str:
+    """Switch a database file to WAL and give the mode it is in."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # The switch does not wait for another process that is at it: SQLite answers "locked" at once.
+        for _ in range(_WAL_TRIES):
+            with contextlib.suppress(sqlite3.OperationalError):
+                return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+            time.sleep(0.05)
+        return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
 
 
 def _parse(url: str) -> sa.URL:

@@ -48,9 +48,12 @@ def migrate() -> Callable[[Database], None]:
     """Run the revisions that this room needs."""
 
     def run(database: Database) -> None:
-        with database.migration_engine() as engine, engine.begin() as connection:
-            with Operations.context(MigrationContext.configure(connection)):
-                for name in ("0001_revision", "0003_access"):
-                    runpy.run_path(str(MIGRATIONS / f"{name}.py"))["upgrade"]()
+        with (
+            database.migration_engine() as engine,
+            engine.begin() as connection,
+            Operations.context(MigrationContext.configure(connection)),
+        ):
+            for name in ("0001_revision", "0003_access"):
+                runpy.run_path(str(MIGRATIONS / f"{name}.py"))["upgrade"]()
 
     return run

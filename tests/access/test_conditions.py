@@ -63,7 +63,13 @@ KINDS: dict[str, tuple[tuple[str, str], list[Any]]] = {
     "truth": (("open", "done"), TRUTHS),
     "moment": (
         ("seen", "seen"),
-        [None, "2026-03-01T12:00:00Z", "2026-03-01T13:00:00+01:00", "2026-03-01T12:00:00.000001+00:00", "2025-01-01T00Z"],
+        [
+            None,
+            "2026-03-01T12:00:00Z",
+            "2026-03-01T13:00:00+01:00",
+            "2026-03-01T12:00:00.000001+00:00",
+            "2025-01-01T00Z",
+        ],
     ),
     "day": (("due", "due"), [None, "2026-03-01", "2025-12-31", "2026-03-02"]),
 }
@@ -314,7 +320,11 @@ def _found_collated(url: str, table: sa.Table) -> list[list[str]]:
 
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     table.create(engine)
-    asked = [{"==": [{"row": "text"}, "a"]}, {"in": [{"row": "text"}, ["a"]]}, {"!=": [{"row": "text"}, {"row": "text"}]}]
+    asked = [
+        {"==": [{"row": "text"}, "a"]},
+        {"in": [{"row": "text"}, ["a"]]},
+        {"!=": [{"row": "text"}, {"row": "text"}]},
+    ]
     with Session(engine) as session:
         session.execute(sa.insert(table), [{"text": "a"}])
         wrong = [{"==": [{"row": "text"}, "A"]}, {"in": [{"row": "text"}, ["A"]]}, {"<": [{"row": "text"}, "B"]}]
@@ -374,7 +384,11 @@ WRONG: dict[str, tuple[type[Base], dict[str, Any], str]] = {
     "truth has no order": (Thing, {"<": [{"row": "open"}, True]}, "true and false have no order: use == instead of <"),
     "beyond the column": (Thing, {"<": [{"row": "whole"}, 2**31]}, "2147483648 is more than the column can hold"),
     "beyond a small column": (Odd, {"<": [{"row": "small"}, -40000]}, "-40000 is more than the column can hold"),
-    "beyond when rounded": (Thing, {">": [{"row": "price"}, "-9999999999999999.995"]}, "is more than the column can hold"),
+    "beyond when rounded": (
+        Thing,
+        {">": [{"row": "price"}, "-9999999999999999.995"]},
+        "is more than the column can hold",
+    ),
     "literals of two kinds": (Thing, {"==": ["a", 1]}, "1 cannot be compared with a text"),
 }
 

@@ -13,7 +13,9 @@ EDITOR = frozenset({"role:editor"})
 ASK = ("contacts.person", "*", "view")
 
 
-def line(subject: str = "role:editor", typ: str = "*", act: str = "*", cond: str = "", effect: str = "allow") -> tuple[str, ...]:
+def line(
+    subject: str = "role:editor", typ: str = "*", act: str = "*", cond: str = "", effect: str = "allow"
+) -> tuple[str, ...]:
     return subject, typ, "*", act, cond, effect
 
 
@@ -45,7 +47,9 @@ def test_no_rules_are_refused_because_casbin_would_compare_empty_strings() -> No
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("name", ["mallory, admin", 'a"b', "it's", "two\nlines", "Sales)", " admin ", "p", "r.sub", "*"])
+@pytest.mark.parametrize(
+    "name", ["mallory, admin", 'a"b', "it's", "two\nlines", "Sales)", " admin ", "p", "r.sub", "*"]
+)
 def test_a_name_is_data_and_never_syntax(name: str) -> None:
     lines = [line(subject=name, typ=name, act=name)]
     other = frozenset({"mallory", "admin", "role:editor", ""})

@@ -335,7 +335,12 @@ def test_names_that_are_made_up_do_not_fill_the_memory(monkeypatch: pytest.Monke
     for number in range(100):
         judging.holds(frozenset({f"user:{number}"}), "contacts.person.view")
         judging.judge(R, "contacts.person.view", row(id=str(number)), ann())
-    kept = [judging._held, judging._held_by_roles, judging._slices, *(part.verdicts for part in judging._slices.values())]
+    kept = [
+        judging._held,
+        judging._held_by_roles,
+        judging._slices,
+        *(part.verdicts for part in judging._slices.values()),
+    ]
     assert max(map(len, kept)) <= 10
 
 

@@ -20,9 +20,8 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "first-plugin.md"
 def files_of_the_tutorial() -> dict[str, str]:
     """Cut the two files out of the page: what people type is what is tested."""
     text = TUTORIAL.read_text(encoding="utf-8")
-    manifest = next(block for block in re.findall(r"```json\n(.*?)```", text, re.S) if '"id"' in block)
-    code = next(block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "register_routes" in block)
-    return {"plugin.json": manifest, "__init__.py": code}
+    blocks = re.findall(r"^:caption: plugins/hello/(\S+)\n\n(.*?)^```", text, re.S | re.M)
+    return dict(blocks)
 
 
 @pytest.fixture

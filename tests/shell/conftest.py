@@ -22,10 +22,24 @@ UI = Path(__file__).parent / "ui"
 THEME = {"name": "Acme Desk", "logo": None, "accent": None}
 PASSWORD = "correct horse battery"
 PEOPLE = [
-    {"id": "1", "name": "Ada Byron", "company": "Analytical Ltd", "state": "active", "kind": "ok", "balance": "1250.00"},
+    {
+        "id": "1",
+        "name": "Ada Byron",
+        "company": "Analytical Ltd",
+        "state": "active",
+        "kind": "ok",
+        "balance": "1250.00",
+    },
     {"id": "2", "name": "Grace Hopper", "company": "Cobol & Co", "state": "late", "kind": "warn", "balance": "80.50"},
     {"id": "3", "name": "Alan Kay", "company": "Objects AG", "state": "lost", "kind": "danger", "balance": "0"},
-    {"id": "4", "name": "Barbara Liskov", "company": "Abstract & Sons", "state": "new", "kind": "", "balance": "12999.99"},
+    {
+        "id": "4",
+        "name": "Barbara Liskov",
+        "company": "Abstract & Sons",
+        "state": "new",
+        "kind": "",
+        "balance": "12999.99",
+    },
 ]
 MENU = [
     ("contacts.people", "People", "users", "/contacts/people", "CRM"),
@@ -214,7 +228,7 @@ def watch(page: Any) -> Watch:
     page.on("console", lambda m: seen.console.append(m.text) if m.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: seen.console.append(str(error)))
     page.on("request", lambda request: seen.requests.append(request.url))
-    page.expose_function("reportViolation", seen.violations.append)
+    page.expose_function("reportViolation", lambda text: seen.violations.append(text))  # noqa: PLW0108 - a method cannot carry what playwright hangs on it
     page.add_init_script(
         "addEventListener('securitypolicyviolation', (e) => reportViolation(`${e.violatedDirective} ${e.blockedURI}`))"
     )
@@ -225,11 +239,13 @@ def watch(page: Any) -> Watch:
 def sign_in(page: Any) -> Callable[[FakeHost, str], None]:
     """Open an address of a host and sign in there."""
 
+    page.set_default_timeout(10_000)
+
     def act(host: FakeHost, path: str = "/") -> None:
         page.goto(host.url + path)
         page.get_by_label("User name").fill("ada")
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("navigation", name="Main").wait_for(state="attached")
+        page.locator("#view").wait_for()
 
     return act

@@ -83,7 +83,9 @@ def test_only_the_exact_name_finds_a_file(folder: Path, path: str) -> None:
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("name", [".env.json", ".git/config.txt", "code.py", "main.js.bak", "Makefile", "x.pyc", "a\\b.js"])
+@pytest.mark.parametrize(
+    "name", [".env.json", ".git/config.txt", "code.py", "main.js.bak", "Makefile", "x.pyc", "a\\b.js"]
+)
 def test_what_is_no_ui_file_is_not_served(folder: Path, name: str) -> None:
     file = folder / name
     file.parent.mkdir(exist_ok=True)
@@ -139,9 +141,7 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         ("a.wasm", "application/wasm"),
     ],
 )
-def test_media_types_do_not_come_from_the_system(
-    monkeypatch: pytest.MonkeyPatch, name: str, media_type: str
-) -> None:
+def test_media_types_do_not_come_from_the_system(monkeypatch: pytest.MonkeyPatch, name: str, media_type: str) -> None:
     monkeypatch.setattr(mimetypes, "types_map", {".js": "text/plain"})
     monkeypatch.setattr(mimetypes, "guess_type", lambda *_: ("text/plain", None))
     assert Asset.read(name, b"").media_type == media_type

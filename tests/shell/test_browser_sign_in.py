@@ -66,7 +66,8 @@ def test_a_password_can_be_looked_at(page: Any, fake_host: Any) -> None:
 
 @pytest.mark.security
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.test", "//evil.test", "/\\evil.test", "/%09/evil.test", "javascript:alert(1)", "/api/core/shell"]
+    "wanted",
+    ["https://evil.test", "//evil.test", "/\\evil.test", "/%09/evil.test", "javascript:alert(1)", "/api/core/shell"],
 )
 def test_no_address_leads_out_after_signing_in(page: Any, fake_host: Any, wanted: str) -> None:
     page.goto(f"{fake_host.url}/login?next={wanted}")

@@ -140,7 +140,9 @@ def test_the_page_has_neither_inline_scripts_nor_style_attributes(page: Page) ->
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("name", ['<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "A & B", "$entry ${nonce}"])
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "A & B", "$entry ${nonce}"]
+)
 def test_a_name_is_text(assets: Assets, name: str) -> None:
     html = html_of(Page(assets, {**PLAIN, "name": name}))
     assert "<script>alert" not in html
@@ -172,7 +174,9 @@ def test_a_logo_is_told_to_the_page(assets: Assets, logo: str) -> None:
 
 
 @pytest.mark.security
-@pytest.mark.parametrize("logo", ["https://evil.test/x.png", "//evil.test/x.png", "/\\evil.test", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "logo", ["https://evil.test/x.png", "//evil.test/x.png", "/\\evil.test", "javascript:alert(1)"]
+)
 def test_a_logo_from_elsewhere_is_refused(assets: Assets, logo: str) -> None:
     with pytest.raises(ValueError, match="on this server"):
         Page(assets, {**PLAIN, "logo": logo})

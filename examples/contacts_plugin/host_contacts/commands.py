@@ -29,13 +29,11 @@ BATCH: Final = 500
 async def import_people(
     *, file: Path, owner: str | None, dry_run: bool, db: AsyncSession, services: Services, log: logging.Logger
 ) -> None:
-    r"""Add the people of a CSV file (UTF-8, header: name,email,phone,company).
+    """Add the people of a CSV file (UTF-8, header: name,email,phone,company).
 
     Companies that are not there yet are added. If a line is wrong, nothing is imported.
 
-    \b
-    Example:
-      plugin-host contacts import people.csv --owner ann --dry-run
+    Example: plugin-host contacts import people.csv --owner ann --dry-run
     """
     sheet = await asyncio.to_thread(_read_file, file)
     if sheet.errors:
@@ -92,7 +90,7 @@ def _missing(rows: Iterable[Row], known: dict[str, Company]) -> list[str]:
 
 
 async def _add(db: AsyncSession, rows: Sequence[Row], companies: dict[str, Company], owner_id: str | None) -> None:
-    with click.progressbar(length=len(rows), label="Importing") as bar:
+    with click.progressbar(length=len(rows), label="Importing", hidden=len(rows) <= BATCH) as bar:
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             db.add_all(_person(row, companies, owner_id) for row in batch)

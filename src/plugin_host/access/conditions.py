@@ -35,7 +35,6 @@ from plugin_host.sdk.conditions import (
     ConditionError,
     In,
     IsNull,
-    Not,
     Operand,
     Row,
     Value,
@@ -80,9 +79,8 @@ def compile_predicate(condition: Condition) -> Predicate:
         case AnyOf(parts):
             some = [compile_predicate(part) for part in parts]
             return lambda row, actor: any(part(row, actor) for part in some)
-        case Not(part):
-            inner = compile_predicate(part)
-            return lambda row, actor: not inner(row, actor)
+    inner = compile_predicate(condition.part)
+    return lambda row, actor: not inner(row, actor)
 
 
 def compile_sql(condition: Condition, model: Any, actor: Actor) -> ColumnElement[bool]:
@@ -103,8 +101,7 @@ def compile_sql(condition: Condition, model: Any, actor: Actor) -> ColumnElement
             return and_(true(), *(compile_sql(part, model, actor) for part in parts))
         case AnyOf(parts):
             return or_(false(), *(compile_sql(part, model, actor) for part in parts))
-        case Not(part):
-            return not_(compile_sql(part, model, actor))
+    return not_(compile_sql(condition.part, model, actor))
 
 
 def check_fields(condition: Condition, model: Any) -> None:
@@ -116,15 +113,11 @@ def check_fields(condition: Condition, model: Any) -> None:
 
 
 def _value(operand: Operand, row: object, actor: Actor) -> Any:
-    match operand:
-        case Row(field):
-            return getattr(row, field)
-        case ActorFact("id"):
-            return actor.id or None
-        case ActorFact(name):
-            return getattr(actor, name)
-        case Value(value):
-            return value
+    if isinstance(operand, Value):
+        return operand.value
+    if isinstance(operand, Row):
+        return getattr(row, operand.field)
+    return getattr(actor, operand.name) or None  # nobody has an id of no letters
 
 
 def _absent(value: object) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -121,8 +122,8 @@ class Planner:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 Path(self._database.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._database.prepare()
-        except (OSError, OperationalError) as error:
-            told = error.strerror if isinstance(error, OSError) else str(error.orig).strip().splitlines()[0]
+        except (OSError, sqlite3.Error, OperationalError) as error:
+            told = str(error.orig if isinstance(error, OperationalError) else error).strip().splitlines()[0]
             msg = f"the data folder {path} or the database cannot be used ({told}): check data_dir and database"
             raise DatabaseError(msg) from error
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Controller, Litestar, Response, Router
-from litestar.exceptions import HTTPException, WebSocketException
+from litestar.exceptions import HTTPException, ImproperlyConfiguredException, WebSocketException
 from litestar.handlers import BaseRouteHandler, WebsocketListener
 from litestar.routes import HTTPRoute, WebSocketRoute
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from litestar import Request
+    from litestar._asgi.routing_trie.types import RouteTrieNode
     from litestar.routes.base import BaseRoute
     from litestar.types import Scope
 
@@ -122,11 +123,23 @@ def _make(plugin: str, handlers: Sequence[Any], gate: Gate, body_limit: int) -> 
         raise PluginFault(
             Reason(
                 code="hook_invalid",
-                text=f"Litestar cannot build the routes of {plugin}: {_message(error)}",
+                text=f"Litestar cannot build the routes of {plugin}{_where(error)}: {_message(error)}",
                 culprits=(plugin,),
                 way_out=way_out,
             )
         ) from error
+
+
+def _where(error: Exception) -> str:
+    """Name the handler that Litestar was busy with; its messages often do not."""
+    trace = error.__traceback__
+    found = ""
+    while trace is not None:
+        busy_with = trace.tb_frame.f_locals.get("self")
+        if isinstance(busy_with, BaseRouteHandler) and hasattr(busy_with, "_fn"):
+            found = f" at {place_of(busy_with.fn)} {busy_with.handler_name}"
+        trace = trace.tb_next
+    return found
 
 
 def _message(error: Exception) -> str:
@@ -165,10 +178,32 @@ class _Routes(list[Any]):
 
     def _note(self, route: Any) -> None:
         known = self.by_path[route.path]
+        pairs: list[tuple[str, BaseRouteHandler]]
         if isinstance(route, HTTPRoute):
-            known |= {method: handler for handler in route.route_handlers for method in handler.http_methods}
+            pairs = [(str(method), handler) for handler in route.route_handlers for method in handler.http_methods]
         else:
-            known["websocket" if isinstance(route, WebSocketRoute) else "asgi"] = route.route_handler
+            pairs = [("websocket" if isinstance(route, WebSocketRoute) else "asgi", route.route_handler)]
+        for method, handler in pairs:
+            other = known.setdefault(method, handler)
+            if other is not handler:  # Litestar would drop one of them without a word
+                places = " and ".join(sorted((place_of(handler.fn), place_of(other.fn))))
+                msg = f"two handlers answer {method} {route.path}: {places}"
+                raise ImproperlyConfiguredException(msg)
+
+
+class _AnyMethod(dict[Any, Any]):
+    """The path parameters of an ASGI handler's node, which Litestar keeps under "asgi" but looks up by method."""
+
+    def __missing__(self, key: object) -> Any:
+        return self["asgi"]
+
+
+def _mend_parameters(node: RouteTrieNode) -> None:
+    """Let ASGI handlers have path parameters: Litestar 2.25 answers 500 (`KeyError: 'GET'`) for each call of one."""
+    if node.is_asgi:
+        node.path_parameters = _AnyMethod(node.path_parameters)
+    for child in node.children.values():
+        _mend_parameters(child)
 
 
 class _Prefix(Router):
@@ -209,6 +244,7 @@ class _Application(Litestar):
         self.exception_handlers.update(dict.fromkeys(self.exception_handlers, self._answer))
         self.routes = _Routes()
         self.register(_Prefix(f"/api/{plugin}", handlers))
+        _mend_parameters(self.asgi_router.root_route_map_node)
 
     @property
     def route_handler_method_map(self) -> dict[str, Any]:

@@ -55,22 +55,21 @@ class Lifespans:
 
     async def _supervise(self, started: asyncio.Future[None]) -> None:
         entered: list[tuple[str, AbstractAsyncContextManager[Any]]] = []
+        fault: PluginFault | None = None
         try:
             for name, make in self._named:
                 lifespan = make()
                 await self._enter(name, lifespan)
                 entered.append((name, lifespan))
-        except PluginFault as fault:
-            await self._leave(entered)
-            if not started.cancelled():
-                started.set_exception(fault)
-            return
-        if not started.cancelled():
-            started.set_result(None)
-        try:
+            if not started.done():  # whoever waited may have given up
+                started.set_result(None)
             await self._stopping.wait()
+        except PluginFault as error:
+            fault = error
         finally:
             await self._leave(entered)
+        if fault is not None and not started.done():
+            started.set_exception(fault)
 
     async def _enter(self, name: str, lifespan: AbstractAsyncContextManager[Any]) -> None:
         try:

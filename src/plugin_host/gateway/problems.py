@@ -101,14 +101,16 @@ async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
 
 def word_closes(scope: Scope, send: Send) -> Send:
     """Wrap the `send` of a WebSocket: an exception closes it with 4000 + status, or refuses the handshake."""
-    accepted = False
+    accepted = closed = False
 
     async def worded(message: Any) -> None:
-        nonlocal accepted
+        nonlocal accepted, closed
         kind = message["type"]
-        if kind == "websocket.accept":
-            accepted = True
-        elif kind == "websocket.close" and message["code"] == _UNWORDED and FAILED in scope:
+        if closed:
+            return  # what fails after the handler has closed cannot be told any more
+        accepted = accepted or kind == "websocket.accept"
+        closed = kind == "websocket.close"
+        if closed and message.get("code") == _UNWORDED and FAILED in scope:
             problem = to_problem(scope[FAILED])
             if not accepted:
                 await send_problem(problem, scope, send)

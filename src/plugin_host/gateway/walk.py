@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from litestar import Litestar
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
 
@@ -23,6 +22,7 @@ from plugin_host.gateway.signatures import attach, misused_names, reads_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from litestar import Litestar
     from litestar._kwargs import KwargsModel
     from litestar.handlers import BaseRouteHandler
 
@@ -34,6 +34,7 @@ WORDS: Final = ("signed-in", "public")
 
 # Keys by which middleware is told to leave a handler alone, and the host's own.
 _RESERVED_OPT: Final = ("exclude_", "skip_", "plugin_host")
+_PARAMETER: Final = re.compile(r"\{[^}]*\}")
 # Lower case and unescaped, so that one address has one spelling; parameters may hold anything.
 _SEGMENT: Final = re.compile(r"(?!\.{1,2}$)[a-z0-9._~-]+|\{[A-Za-z_][A-Za-z0-9_]*:[a-z]+\}")
 
@@ -79,6 +80,7 @@ class Walk:
         self.routes: list[RouteInfo] = []
         self.faults: list[Fault] = []
         self._rules = rules
+        self._answers: dict[tuple[str, str], str] = {}
         self._prefix = f"/api/{rules.plugin}"
         self._foreign = {path: each for each in foreign for path in (each.prefix, f"{each.prefix}/{{rest:path}}")}
 
@@ -133,6 +135,7 @@ class Walk:
         found = [
             *self._shape(handler, path.removeprefix(self._prefix), foreign),
             *self._permission(handler, method, below),
+            *self._twice(f"{place} {name}", method, below),
         ]
         self.faults += [Fault(code, place, f"{label} {text}") for code, text in found]
         if found:
@@ -156,11 +159,10 @@ class Walk:
         for segment in path.strip("/").split("/"):
             if segment and (not _SEGMENT.fullmatch(segment) or (foreign is not None and "{" in segment)):
                 yield "hook_invalid", f"has {segment!r} in its path: use lower-case letters, digits and . _ ~ -"
-        for key in handler.opt:
-            if key.startswith(_RESERVED_OPT):
+        for key, value in handler.opt.items():
+            # A handler of two paths comes by twice, the second time with what was left here the first time.
+            if key.startswith(_RESERVED_OPT) and not isinstance(value, Need):
                 yield "hook_invalid", f"sets opt[{key!r}], which would weaken the host: leave it out"
-        if any(isinstance(layer, Litestar) for layer in handler.ownership_layers[1:]):
-            yield "hook_invalid", "stands in a Litestar application: hand over its handlers or its routers"
         for text in misused_names(handler):
             yield "hook_invalid", text
         if isinstance(handler, ASGIRouteHandler) and handler.is_mount:
@@ -172,6 +174,12 @@ class Walk:
                 yield "hook_invalid", text
             if handler.resolve_request_max_body_size() is None:
                 yield "hook_invalid", "lifts the limit of the body: give request_max_body_size a number of bytes"
+
+    def _twice(self, label: str, method: str, below: str) -> Iterable[tuple[ReasonCode, str]]:
+        """Find what answers the same addresses: Litestar lets the later one win if only parameters are named apart."""
+        first = self._answers.setdefault((method, _PARAMETER.sub("{}", below)), label)
+        if first != label:
+            yield "hook_invalid", f"answers the same addresses as {first}: only one of them would ever be called"
 
     def _permission(self, handler: BaseRouteHandler, method: str, below: str) -> Iterable[tuple[ReasonCode, str]]:
         rules = self._rules

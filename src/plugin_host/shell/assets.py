@@ -150,7 +150,9 @@ class Assets:
 
 async def send_asset(asset: Asset, scope: Scope, send: Send, *, public: bool) -> None:
     """Answer a GET or HEAD for a file; `public` lets shared caches keep it."""
-    asked = {name: value for name, value in reversed(scope["headers"]) if name in {b"if-none-match", b"accept-encoding"}}
+    asked = {
+        name: value for name, value in reversed(scope["headers"]) if name in {b"if-none-match", b"accept-encoding"}
+    }
     headers: Headers = [
         (b"cache-control", b"%s, max-age=31536000, immutable" % (b"public" if public else b"private")),
         (b"content-security-policy", asset.policy),
@@ -225,7 +227,7 @@ def _pack(body: bytes) -> bytes | None:
 
 
 def _takes_gzip(accepted: bytes) -> bool:
-    """Read an Accept-Encoding header: is gzip named, and not with weight zero?"""
+    """Read an Accept-Encoding header: tell whether gzip is named, and not with weight zero."""
     for part in accepted.lower().split(b","):
         name, _, weight = part.partition(b";")
         if name.strip() == b"gzip":

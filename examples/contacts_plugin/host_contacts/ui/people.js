@@ -29,7 +29,8 @@ function List({ host, company_id }) {
     setCompany("");
   };
   return html`<${Heading} host=${host} title="People">
-      ${host.can("contacts.create") && html`<button class="primary" onClick=${() => host.navigate("/people/new")}>Add person</button>`}
+      ${host.can("contacts.create") &&
+      html`<button class="primary" onClick=${() => host.navigate("/people/new")}>Add person</button>`}
     <//>
     <div class="toolbar" role="search">
       <label>Search <input type="search" value=${text} onInput=${(event) => setText(event.currentTarget.value)} /></label>
@@ -63,7 +64,7 @@ function Table({ host, people, sort, onSort }) {
             (person) => html`<tr key=${person.id}>
               <th scope="row"><a href=${host.url(`/people/${person.id}`)}>${person.name}</a></th>
               <td>${person.email}</td>
-              <td>${person.phone}</td>
+              <td class="whole">${person.phone}</td>
               <td>${person.company_name}</td>
               <td>${person.owner}</td>
             </tr>`,
@@ -85,7 +86,9 @@ function Nobody({ host, narrowed, onClear }) {
 
 function One({ host, id, editing }) {
   const person = useOne(host, `/people/${id}`);
-  if (person.error) return html`<${Heading} host=${host} title="Person" /><${Failure} error=${person.error} retry=${person.reload} />`;
+  if (person.error) {
+    return html`<${Heading} host=${host} title="Person" /><${Failure} error=${person.error} retry=${person.reload} />`;
+  }
   if (person.data === null) return html`<${Loading} />`;
   if (editing) return html`<${Form} host=${host} person=${person.data} onSaved=${person.set} />`;
   return html`<${Detail} host=${host} person=${person.data} />`;

@@ -25,6 +25,10 @@ export function Editor({ host, invoice, onSaved }) {
     dirty.current = true;
     set(value);
   };
+  const changeLines = (next) => {
+    if (next.length !== lines.length) setErrors({}); // they name lines by their place
+    touched(setLines)(next);
+  };
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
@@ -65,7 +69,7 @@ export function Editor({ host, invoice, onSaved }) {
           onInput=${touched(setCurrency)} maxlength="3" size="5" placeholder="as usual" />
         <${Labelled} id="due_on" label="Due on" type="date" error=${errors["/due_on"]} value=${due} onInput=${touched(setDue)} />
       </div>
-      <${LineTable} host=${host} currency=${currency} lines=${lines} onChange=${touched(setLines)} errors=${errors} />
+      <${LineTable} host=${host} currency=${currency} lines=${lines} onChange=${changeLines} errors=${errors} />
       <div class="row">
         <button type="submit" class="primary" disabled=${busy}>Save draft</button>
         <button type="button" class="quiet" onClick=${() => host.navigate(invoice ? `/invoices/${invoice.id}` : "/invoices")}>
@@ -132,11 +136,14 @@ function Found({ host, text, onPick }) {
         </li>`,
       )}
     </ul>
-    <small class="muted" role="status">${found.data && items.length === 0 ? "Nobody was found whom you may see in contacts." : ""}</small>`;
+    <small class="muted" role="status">
+      ${found.data && items.length === 0 ? "Nobody was found whom you may see in contacts." : ""}
+    </small>`;
 }
 
 function LineTable({ host, currency, lines, onChange, errors }) {
-  const money = (cents) => (currency.length === 3 ? host.format.money(fromCents(cents), currency.toUpperCase()) : fromCents(cents));
+  const known = /^[a-z]{3}$/i.test(currency);
+  const money = (cents) => (known ? host.format.money(fromCents(cents), currency) : fromCents(cents));
   const change = (key, field, value) =>
     onChange(lines.map((line) => (line.key === key ? { ...line, [field]: value } : line)));
   return html`<div class="card flush">
@@ -171,7 +178,9 @@ function LineTable({ host, currency, lines, onChange, errors }) {
       <tfoot>
         <tr>
           <th scope="row" colspan="3">
-            <button type="button" disabled=${lines.length === 100} onClick=${() => onChange([...lines, newLine()])}>Add line</button>
+            <button type="button" disabled=${lines.length === 100} onClick=${() => onChange([...lines, newLine()])}>
+              Add line
+            </button>
           </th>
           <td class="num"><strong aria-live="polite">${money(totalCents(lines))}</strong></td>
           <td></td>

@@ -57,8 +57,10 @@ function List({ host }) {
 function Totals({ host }) {
   const totals = useOne(host, "/totals");
   if (totals.error) return html`<${Failure} error=${totals.error} retry=${totals.reload} />`;
+  const order = Object.keys(STATES);
+  const items = (totals.data?.items ?? []).toSorted((one, other) => order.indexOf(one.state) - order.indexOf(other.state));
   return html`<div class="grid">
-    ${totals.data?.items.map(
+    ${items.map(
       (each) => html`<div class="card stat" key=${each.state + each.currency}>
         <span class="muted">${STATES[each.state]} (${each.count})</span>
         <strong>${host.format.money(each.total, each.currency)}</strong>
@@ -83,11 +85,11 @@ function Table({ host, invoices, sort, onSort }) {
         <tbody>
           ${invoices.items.map(
             (invoice) => html`<tr key=${invoice.id}>
-              <th scope="row"><a href=${host.url(`/invoices/${invoice.id}`)}>${invoice.number ?? "Draft"}</a></th>
+              <th scope="row" class="whole"><a href=${host.url(`/invoices/${invoice.id}`)}>${invoice.number ?? "Draft"}</a></th>
               <td>${invoice.customer_name}</td>
               <td><${State} invoice=${invoice} /></td>
-              <td>${host.format.date(invoice.created_at)}</td>
-              <td>${invoice.due_on && host.format.date(invoice.due_on)}</td>
+              <td class="whole">${host.format.date(invoice.created_at)}</td>
+              <td class="whole">${invoice.due_on && host.format.date(invoice.due_on)}</td>
               <td class="num">${host.format.money(invoice.total, invoice.currency)}</td>
             </tr>`,
           )}

@@ -77,13 +77,17 @@ export function Layout({ children }) {
     WIDE.addEventListener("change", shut);
     return () => WIDE.removeEventListener("change", shut);
   }, []);
-  useEffect(() => {
-    if (open.value) side.current?.querySelector("a")?.focus();
-  }, [open.value]);
   const close = () => {
     open.value = false;
     button.current?.focus();
   };
+  useEffect(() => {
+    if (!open.value) return undefined;
+    side.current?.querySelector("a")?.focus();
+    const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close();
+    document.addEventListener("keydown", escape);
+    return () => document.removeEventListener("keydown", escape);
+  }, [open.value]);
   /** @param {MouseEvent} event */
   const skip = (event) => {
     event.preventDefault();
@@ -101,9 +105,7 @@ export function Layout({ children }) {
     </header>
     <div class="ph-body" data-open=${open.value ? "" : null} data-bare=${hasMenu ? null : ""}>
       ${hasMenu &&
-      html`<div class="ph-side" id="ph-side" ref=${side} onKeyDown=${(/** @type {KeyboardEvent} */ event) => event.key === "Escape" && open.value && close()}>
-        <${Menu} />
-      </div>`}
+      html`<div class="ph-side" id="ph-side" ref=${side}><${Menu} /></div>`}
       ${open.value && html`<div class="ph-veil" onClick=${close}></div>`}
       <main id="view" tabindex="-1" inert=${open.value}>${children}</main>
     </div>`;

@@ -1,0 +1,175 @@
+"""The lifespans of a plugin: one task, a time limit, and the reverse order at the end, also of a half start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from plugin_host.gateway.lifespans import Conversation, LifespanError, Lifespans
+from plugin_host.sdk import AsgiApp
+from plugin_host.sdk.errors import PluginFault
+
+from .conftest import Stage
+
+pytestmark = pytest.mark.anyio
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def noted(did: list[Any], name: str) -> tuple[str, Lifespan]:
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        did.append(f"{name} up")
+        task = asyncio.current_task()
+        yield
+        assert asyncio.current_task() is task
+        did.append(f"{name} down")
+
+    return name, lifespan
+
+
+def failing(error: Exception) -> tuple[str, Lifespan]:
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        raise error
+        yield
+
+    return "faulty", lifespan
+
+
+@asynccontextmanager
+async def hanging() -> AsyncIterator[None]:
+    await asyncio.Event().wait()
+    yield
+
+
+@asynccontextmanager
+async def fails_at_the_end() -> AsyncIterator[None]:
+    yield
+    raise RuntimeError("no end")
+
+
+async def test_they_stop_in_reverse_order() -> None:
+    did: list[Any] = []
+    async with Lifespans("shop", [noted(did, "a"), noted(did, "b")], 5).running():
+        did.append("running")
+    assert did == ["a up", "b up", "running", "b down", "a down"]
+
+
+async def test_they_may_be_entered_and_left_by_different_tasks() -> None:
+    did: list[Any] = []
+    stack = AsyncExitStack()
+    lifespans = Lifespans("shop", [noted(did, "a")], 5)
+    await asyncio.create_task(stack.enter_async_context(lifespans.running()))  # type: ignore[arg-type] # a coroutine
+    await asyncio.create_task(stack.aclose())  # type: ignore[arg-type] # a coroutine
+    assert did == ["a up", "a down"]
+
+
+async def test_a_half_start_is_undone_and_told() -> None:
+    did: list[Any] = []
+    with pytest.raises(PluginFault) as fault:
+        async with Lifespans("shop", [noted(did, "a"), failing(ValueError("no printer"))], 5).running():
+            did.append("running")
+    assert fault.value.reason.code == "startup_failed"
+    assert "faulty of shop failed: ValueError: no printer" in fault.value.reason.text
+    assert did == ["a up", "a down"]
+
+
+async def test_a_start_that_hangs_is_given_up() -> None:
+    with pytest.raises(PluginFault) as fault:
+        async with Lifespans("shop", [("slow", hanging)], 0.01).running():
+            pass
+    assert fault.value.reason.code == "time_limit"
+    assert "longer than 0.01 seconds" in fault.value.reason.text
+
+
+async def test_an_end_that_fails_is_logged_and_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    did: list[Any] = []
+    async with Lifespans("shop", [noted(did, "a"), ("faulty", fails_at_the_end)], 5).running():
+        pass
+    assert did == ["a up", "a down"]
+    assert "the shutdown of faulty failed" in caplog.text
+
+
+async def test_whoever_gives_up_waiting_leaves_nothing_behind() -> None:
+    did: list[Any] = []
+    lifespans = Lifespans("shop", [noted(did, "a"), ("slow", hanging)], 5)
+    start = asyncio.create_task(AsyncExitStack().enter_async_context(lifespans.running()))  # type: ignore[arg-type] # a coroutine
+    while not did:
+        await asyncio.sleep(0)
+    start.cancel()
+    await asyncio.wait([start])
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "lifespan of shop"))
+    assert did == ["a up", "a down"]
+
+
+async def test_a_foreign_application_that_cannot_start_is_at_fault(stage: Stage) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no licence"})
+
+    built = stage.build(AsgiApp(app, permission="shop.view"))
+    with pytest.raises(PluginFault) as fault:
+        async with built.running(5):
+            pass
+    assert "no licence" in fault.value.reason.text
+
+
+async def test_a_foreign_application_without_lifespan_is_left_alone(stage: Stage) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise NotImplementedError(scope["type"])
+
+    async with stage.build(AsgiApp(app, permission="shop.view")).running(5):
+        pass
+
+
+async def test_a_conversation_ends_when_its_application_does() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+
+    conversation = Conversation(app, {"type": "lifespan"})
+    await conversation.start()
+    await conversation.stop()
+    await conversation.stop()
+
+
+async def test_a_conversation_that_was_never_begun_need_not_end() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    await Conversation(app, {"type": "lifespan"}).stop()
+
+
+async def test_a_shutdown_that_failed_says_so() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.failed"})
+
+    conversation = Conversation(app, {"type": "lifespan"})
+    await conversation.start()
+    with pytest.raises(LifespanError, match="gave no message"):
+        await conversation.stop()
+
+
+async def test_a_conversation_that_hangs_is_broken_off() -> None:
+    ended: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await Conversation(app, {"type": "lifespan"}).start()
+    await asyncio.sleep(0)
+    assert ended == [True]
