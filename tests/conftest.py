@@ -35,15 +35,17 @@ hypothesis.settings.register_profile("project", deadline=None, derandomize=IN_CI
 hypothesis.settings.load_profile("project")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs PostgreSQL, so that `-m 'not postgres'` leaves it out, and run the browser last.
+    """Mark what needs PostgreSQL, so that `-m 'not postgres'` leaves it out, and put the browser last.
 
-    Playwright's synchronous door keeps an event loop running in this thread: no other could be run after it.
+    Playwright's synchronous side keeps an event loop running in the main thread until the session ends: no
+    asynchronous test could run after it.
     """
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     for item in items:
         if "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
+    items.sort(key=lambda item: "playwright" in getattr(item, "fixturenames", ()))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -100,9 +100,7 @@ class Stage:
         )
 
     def build(self, *handlers: Any, plugin: str = "shop", public: Iterable[PublicRoute] = (), **more: Any) -> Built:
-        return build(
-            plugin, handlers, names=rules(plugin, public), gate=self.gate(), **{"body_limit": 1000, **more}
-        )
+        return build(plugin, handlers, names=rules(plugin, public), gate=self.gate(), **{"body_limit": 1000, **more})
 
     def edge(self, built: Built, extra: Mapping[str, Any] | None = None, **options: Any) -> Edge:
         dispatcher = Dispatcher()

@@ -115,7 +115,9 @@ def test_a_misspelled_keyword_is_shown(stage: Stage) -> None:
 
 
 def test_the_innermost_permission_wins(stage: Stage) -> None:
-    router = Router("/r", route_handlers=[route("/a"), route("/b", permission="shop.create")], opt={"permission": "shop.view"})
+    router = Router(
+        "/r", route_handlers=[route("/a"), route("/b", permission="shop.create")], opt={"permission": "shop.view"}
+    )
     assert [(info.path, info.permission) for info in stage.build(router).routes] == [
         ("/api/shop/r/a", "shop.view"),
         ("/api/shop/r/b", "shop.create"),

@@ -97,12 +97,22 @@ async def test_an_end_that_fails_is_logged_and_stops_nobody(caplog: pytest.LogCa
 
 async def test_whoever_gives_up_waiting_leaves_nothing_behind() -> None:
     did: list[Any] = []
-    lifespans = Lifespans("shop", [noted(did, "a"), ("slow", hanging)], 5)
-    start = asyncio.create_task(AsyncExitStack().enter_async_context(lifespans.running()))  # type: ignore[arg-type] # a coroutine
-    while not did:
-        await asyncio.sleep(0)
-    start.cancel()
-    await asyncio.wait([start])
+    begun = asyncio.Event()
+
+    @asynccontextmanager
+    async def hangs() -> AsyncIterator[None]:
+        begun.set()
+        await asyncio.Event().wait()
+        yield
+
+    async def start() -> None:
+        async with Lifespans("shop", [noted(did, "a"), ("slow", hangs)], 5).running():
+            did.append("running")
+
+    task = asyncio.create_task(start())
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
     await asyncio.gather(*(task for task in asyncio.all_tasks() if task.get_name() == "lifespan of shop"))
     assert did == ["a up", "a down"]
 

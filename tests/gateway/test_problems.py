@@ -64,7 +64,10 @@ def database_error(text: str, sqlstate: str | None = None) -> OperationalError:
         ({"name": "Annabel"}, {"/name": "Expected `str` of length <= 5"}),
         ({"name": "Ann", "addresses": [{"city": 1}]}, {"/addresses/0/city": "Expected `str`, got `int`"}),
         ({"name": "Ann", "addresses": [{"x/y~": 1}]}, {"/addresses/0/x~1y~0": "Object contains unknown field `x/y~`"}),
-        ({"name": "Ann", "addresses": [{"city": "X", "zips": ["a"]}]}, {"/addresses/0/zips/0": "Expected `int`, got `str`"}),
+        (
+            {"name": "Ann", "addresses": [{"city": "X", "zips": ["a"]}]},
+            {"/addresses/0/zips/0": "Expected `int`, got `str`"},
+        ),
         ([], {"": "Expected `object`, got `array`"}),
     ],
 )
@@ -118,9 +121,7 @@ async def test_a_body_over_the_limit_that_hides_its_length_is_too_large(stage: S
             yield b"xxxxx"
 
     async with stage.client(add_person, body_limit=10) as browser:
-        answer = await browser.post(
-            "/api/shop/people", content=chunks(), headers={"content-type": "application/json"}
-        )
+        answer = await browser.post("/api/shop/people", content=chunks(), headers={"content-type": "application/json"})
     assert answer.status_code == 413
 
 

@@ -309,15 +309,12 @@ def with_public(tmp_path: Path, *routes: tuple[str, str]) -> Reason | None:
     return with_permissions(tmp_path, public=[{"method": method, "path": path, "reason": "x"} for method, path in routes])
 
 
-@pytest.mark.parametrize("path", ["/", "/*", "/hello", "/a/b-c.d_e~f", "/people/{person_id:str}", "/files/*", "/..x"])
+@pytest.mark.parametrize("path", ["/", "/*", "/hello", "/a/b-c.d_e~f", "/people/{person_id:str}", "/files/*"])
 def test_public_paths_are_spelt_like_the_handlers(tmp_path: Path, path: str) -> None:
-    if path == "/..x":  # two dots that are no step up: refused all the same, nobody needs them
-        assert with_public(tmp_path, ("GET", path)) is not None
-    else:
-        assert with_public(tmp_path, ("GET", path)) is None
+    assert with_public(tmp_path, ("GET", path)) is None
 
 
-@pytest.mark.parametrize("path", ["", "hello", "/a//b", "/a/", "/a*", "/*/a", "/../a", "/a b", "/{id}", "/a?b", "/a\n"])
+@pytest.mark.parametrize("path", ["", "hello", "/a//b", "/a/", "/a*", "/*/a", "/../a", "/..x", "/a b", "/{id}", "/a?b", "/a\n"])
 def test_other_public_paths_are_faults(tmp_path: Path, path: str) -> None:
     reason = with_public(tmp_path, ("GET", path))
     assert reason is not None

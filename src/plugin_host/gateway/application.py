@@ -178,9 +178,9 @@ class _Routes(list[Any]):
 
     def _note(self, route: Any) -> None:
         known = self.by_path[route.path]
-        pairs: list[tuple[str, BaseRouteHandler]]
+        pairs: list[tuple[Any, BaseRouteHandler]]
         if isinstance(route, HTTPRoute):
-            pairs = [(str(method), handler) for handler in route.route_handlers for method in handler.http_methods]
+            pairs = [(method, handler) for handler in route.route_handlers for method in handler.http_methods]
         else:
             pairs = [("websocket" if isinstance(route, WebSocketRoute) else "asgi", route.route_handler)]
         for method, handler in pairs:

@@ -72,7 +72,7 @@ def _check(members: Iterable[zipfile.ZipInfo]) -> None:
         if total > MAX_BYTES:
             raise BadArchive(f"would unpack to more than {MAX_BYTES:,} bytes")
         _check_member(member)
-        name = unicodedata.normalize("NFKC", member.filename.rstrip("/")).casefold()
+        name = unicodedata.normalize("NFKC", str(PurePosixPath(member.filename))).casefold()
         if name in seen:
             raise BadArchive(f"holds {member.filename!r} twice, or two names that some systems take for one")
         seen.add(name)

@@ -6,6 +6,7 @@ and remote plugins. What is wrong with a candidate stands in its `fault`; lookin
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import re
 import sys
@@ -90,8 +91,9 @@ def claimed_id(folder: Path) -> str | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            claim = msgspec.json.decode(file.read(MAX_BYTES), type=_Claim).id
-    except (OSError, msgspec.DecodeError, RecursionError):
+            content = file.read(MAX_BYTES)
+        claim = msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8), type=_Claim).id
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return clip(claim) or None
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 40
 """How deep lists and objects of a file may be nested."""
 
-_PLACE: Final = re.compile(r"(?P<what>.*) - at `(?P<path>\$.*)`", re.DOTALL)
+_PLACE: Final = re.compile(r"(?P<what>.*) - at (`key` in )?`(?P<path>\$.*)`", re.DOTALL)
 _UNKNOWN_KEY: Final = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
 _MISSING_KEY: Final = re.compile(r"Object missing required field `(?P<key>.*)`", re.DOTALL)
 _STEP: Final = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
@@ -110,7 +110,7 @@ def _from_file(path: Path) -> Any:
         return msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8))  # Windows editors put the mark in front
     except RecursionError:
         raise _too_deep() from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _Unreadable(f"it is no JSON: {error}", "Correct the syntax.") from error
 
 
