@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from plugin_host import registry
 from plugin_host.access.decisions import Decisions
-from plugin_host.core.assembly import Assembly, Running
+from plugin_host.core.assembly import Assembly, Running, permissions_of
 from plugin_host.core.front import Front
 from plugin_host.core.planner import Planner, state_of
 from plugin_host.core.plugin import Core, CorePlugin
@@ -213,11 +213,13 @@ class PluginHost(HostView):
 
     def _assemble(self, plan: Plan) -> Plan:
         """Import and build whatever is to run and does not stand yet."""
+        permissions = permissions_of(plan)
         for entry in plan.active:
             if entry.id in self._running or not _runs(plan, entry):
                 continue
             try:
-                self._running[entry.id] = self._assembly.assemble(plan, entry, self._source(plan, entry), self._gate)
+                source = self._source(plan, entry)
+                self._running[entry.id] = self._assembly.assemble(entry, source, self._gate, permissions)
             except PluginFault as fault:
                 plan = self._park(plan, entry.id, fault.reason)
         return plan

@@ -184,7 +184,7 @@ def test_a_select_of_something_else_is_an_error_whoever_asks(statement: Any, nam
 
 def test_an_unknown_permission_is_an_error() -> None:
     with pytest.raises(UnknownPermission, match=r"did you mean 'shelf\.book\.view'"):
-        limited(sa.select(Book), permission="shelf.book.veiw")
+        limited(sa.select(Book), permission="shelf.book.views")
 
 
 def test_a_condition_that_does_not_fit_the_class_is_an_error() -> None:

@@ -138,4 +138,4 @@ async def test_the_migration_makes_what_the_class_says(people: Database) -> None
     options = {"compare_type": True, "include_name": ours, "include_object": ours_said}
     with people.migration_engine() as engine, engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
-        assert sa.inspect(engine).get_pk_constraint("core_role_member")["name"] == "pk_core_role_member"
+        assert sa.inspect(connection).get_pk_constraint("core_role_member")["name"] == "pk_core_role_member"

@@ -95,12 +95,12 @@ def test_a_circle_of_implications_is_followed_once() -> None:
 
 def test_a_catalogue_tells_what_is_in_it() -> None:
     assert "contacts.view" in CATALOGUE
-    assert "contacts.veiw" not in CATALOGUE
+    assert "contacts.views" not in CATALOGUE
 
 
 def test_an_unknown_permission_names_the_nearest() -> None:
-    with pytest.raises(UnknownPermission, match=r"no permission 'contacts\.veiw'; did you mean 'contacts\.view'"):
-        CATALOGUE.entry("contacts.veiw")
+    with pytest.raises(UnknownPermission, match=r"no permission 'contacts\.views'; did you mean 'contacts\.view'"):
+        CATALOGUE.entry("contacts.views")
 
 
 def test_an_unknown_permission_with_nothing_near_says_what_to_look_for() -> None:
@@ -155,8 +155,8 @@ def test_the_administrator_has_one_rule_for_everything() -> None:
 
 
 def test_a_grant_of_an_unknown_permission_is_an_error() -> None:
-    with pytest.raises(UnknownPermission, match=r"contacts\.veiw"):
-        compile_rules(CATALOGUE, [role(("contacts.veiw", None))])
+    with pytest.raises(UnknownPermission, match=r"contacts\.views"):
+        compile_rules(CATALOGUE, [role(("contacts.views", None))])
 
 
 @pytest.mark.parametrize("wrong", [{"subject": ""}, {"typ": ""}, {"id": ""}, {"act": ""}, {"effect": "Deny"}])
@@ -219,13 +219,13 @@ def test_held_names_what_is_held() -> None:
 
 @pytest.mark.parametrize("ask", ["holds", "lines"])
 def test_asking_for_an_unknown_permission_is_an_error_and_no_answer(ask: str) -> None:
-    with pytest.raises(UnknownPermission, match="contacts.person.veiw"):
-        getattr(snapshot(allow("*", "*")), ask)(R, "contacts.person.veiw")
+    with pytest.raises(UnknownPermission, match=r"contacts\.person\.views"):
+        getattr(snapshot(allow("*", "*")), ask)(R, "contacts.person.views")
 
 
 def test_the_administrator_too_gets_an_error_for_an_unknown_permission_of_an_object() -> None:
     with pytest.raises(UnknownPermission):
-        snapshot(allow("*", "*")).judge(R, "contacts.person.veiw", row(), ann())
+        snapshot(allow("*", "*")).judge(R, "contacts.person.views", row(), ann())
 
 
 # -- for one row ------------------------------------------------------------------------------------------------

@@ -12,9 +12,14 @@ HERE = Path(__file__).parent
 
 def raised(error: BaseException) -> BaseException:
     try:
-        raise error
+        _raise(error)
     except BaseException as caught:  # noqa: BLE001 - any
         return caught
+    raise AssertionError
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 class Speechless(Exception):
@@ -38,7 +43,7 @@ def test_an_error_is_told_in_one_line(error: BaseException, expected: str) -> No
 
 
 def test_the_deepest_frame_in_the_folder_is_the_place() -> None:
-    line = raised.__code__.co_firstlineno + 2
+    line = _raise.__code__.co_firstlineno + 1
     assert describe(raised(ValueError("x")), HERE) == f"ValueError: x (plugins/test_blame.py:{line})"
 
 

@@ -42,7 +42,7 @@ def installed(tmp_path: Path, version: str | None = "1.0", **keys: Any) -> Reaso
     ).fault
 
 
-# -- identity ----------------------------------------------------------------------------------------------------------
+# -- identity ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("plugin", sorted(RESERVED_IDS))
@@ -96,7 +96,7 @@ def test_a_wheel_may_repeat_its_entry(tmp_path: Path) -> None:
     assert installed(tmp_path, entry="host_hello.hooks") is None
 
 
-# -- versions -------------------------------------------------------------------------------------------------------------
+# -- versions ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", ["1.0", "1", "1.0.0", None])
@@ -133,7 +133,7 @@ def test_a_folder_plugin_says_its_version(tmp_path: Path) -> None:
     assert reason.way_out == 'Add it, for example "version": "1.0".'
 
 
-# -- needs --------------------------------------------------------------------------------------------------------------
+# -- needs -------------------------------------------------------------------------------------------------------
 
 
 def test_core_must_be_required(tmp_path: Path) -> None:
@@ -154,7 +154,10 @@ def test_core_must_be_required(tmp_path: Path) -> None:
             "at $.optional.other: 'other' stands in `requires` too",
         ),
         ({"conflicts": ["hello"]}, "at $.conflicts[0]: it cannot be in conflict with 'hello', which it is"),
-        ({"conflicts": ["other", "core"]}, "at $.conflicts[1]: it cannot be in conflict with 'core', which it requires"),
+        (
+            {"conflicts": ["other", "core"]},
+            "at $.conflicts[1]: it cannot be in conflict with 'core', which it requires",
+        ),
         ({"asks": ["hello.view"]}, "at $.asks[0]: 'hello.view' is the plugin's own permission"),
         ({"asks": ["other.view"]}, "at $.asks[0]: 'other.view' is a permission of 'other', which the plugin does not"),
         ({"events": {"publishes": ["other.created"]}}, "at $.events.publishes[0]: 'other.created' does not begin with"),
@@ -169,7 +172,7 @@ def test_the_way_out_of_a_bad_range_shows_a_good_one(tmp_path: Path) -> None:
 
 
 def test_sound_needs_are_fine(tmp_path: Path) -> None:
-    needs = {
+    needs: dict[str, Any] = {
         "requires": {"core": ">=1.0,<2", "contacts": "~=1.2"},
         "optional": {"reporting": ""},
         "conflicts": ["old"],
@@ -179,7 +182,7 @@ def test_sound_needs_are_fine(tmp_path: Path) -> None:
     assert fault(tmp_path, **needs) is None
 
 
-# -- permissions -----------------------------------------------------------------------------------------------------------
+# -- permissions -------------------------------------------------------------------------------------------------
 
 
 def permission(name: str, scope: str = "type", **keys: Any) -> dict[str, Any]:
@@ -235,7 +238,10 @@ def test_core_names_some_of_type_scope_in_three_words() -> None:
 @pytest.mark.parametrize(
     ("permissions", "expected"),
     [
-        ([permission("hello.view"), permission("hello.view")], "at $.permissions[1].name: 'hello.view' stands there twice"),
+        (
+            [permission("hello.view"), permission("hello.view")],
+            "at $.permissions[1].name: 'hello.view' stands there twice",
+        ),
         (
             [permission("hello.edit", implies=["hello.vew"]), permission("hello.view")],
             "at $.permissions[0].implies[0]: 'hello.edit' implies 'hello.vew', which is no permission of hello",
@@ -262,7 +268,7 @@ def with_role(tmp_path: Path, name: str = "hello.editor", *grants: dict[str, Any
 
 def test_a_role_grants_what_is_its_plugins_own(tmp_path: Path) -> None:
     mine = {"==": [{"row": "owner_id"}, {"actor": "id"}]}
-    grants = [{"permission": "hello.view"}, {"permission": "hello.note.edit", "where": mine}]
+    grants: list[dict[str, Any]] = [{"permission": "hello.view"}, {"permission": "hello.note.edit", "where": mine}]
     assert with_role(tmp_path, "hello.editor", *grants) is None
 
 
@@ -283,7 +289,11 @@ def test_a_role_stands_there_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grant", "code", "expected"),
     [
-        ({"permission": "hello.vew"}, "permission_unknown", "grants[0].permission: 'hello.vew' is no permission of hello"),
+        (
+            {"permission": "hello.vew"},
+            "permission_unknown",
+            "grants[0].permission: 'hello.vew' is no permission of hello",
+        ),
         ({"permission": "view"}, "permission_unknown", "grants[0].permission: 'view' is no permission of hello"),
         ({"permission": "core.users.manage"}, "permission_foreign", "'core.users.manage' is a permission of 'core'"),
         (
@@ -306,7 +316,9 @@ def test_a_grant_that_cannot_be_is_a_fault(tmp_path: Path, grant: dict[str, Any]
 
 
 def with_public(tmp_path: Path, *routes: tuple[str, str]) -> Reason | None:
-    return with_permissions(tmp_path, public=[{"method": method, "path": path, "reason": "x"} for method, path in routes])
+    return with_permissions(
+        tmp_path, public=[{"method": method, "path": path, "reason": "x"} for method, path in routes]
+    )
 
 
 @pytest.mark.parametrize("path", ["/", "/*", "/hello", "/a/b-c.d_e~f", "/people/{person_id:str}", "/files/*"])
@@ -314,7 +326,9 @@ def test_public_paths_are_spelt_like_the_handlers(tmp_path: Path, path: str) -> 
     assert with_public(tmp_path, ("GET", path)) is None
 
 
-@pytest.mark.parametrize("path", ["", "hello", "/a//b", "/a/", "/a*", "/*/a", "/../a", "/..x", "/a b", "/{id}", "/a?b", "/a\n"])
+@pytest.mark.parametrize(
+    "path", ["", "hello", "/a//b", "/a/", "/a*", "/*/a", "/../a", "/..x", "/a b", "/{id}", "/a?b", "/a\n"]
+)
 def test_other_public_paths_are_faults(tmp_path: Path, path: str) -> None:
     reason = with_public(tmp_path, ("GET", path))
     assert reason is not None
@@ -328,7 +342,7 @@ def test_a_public_route_stands_there_once(tmp_path: Path) -> None:
     assert "at $.public[1]: GET /a stands there twice" in reason.text
 
 
-# -- findings ---------------------------------------------------------------------------------------------------------------
+# -- findings ----------------------------------------------------------------------------------------------------
 
 
 def test_all_findings_are_told_at_once(tmp_path: Path) -> None:

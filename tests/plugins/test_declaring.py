@@ -19,9 +19,9 @@ from plugin_host.sdk.manifest import MenuItem, Permission, PluginManifest
 from .building import make_folder_plugin
 
 HEAD = "import msgspec\nfrom plugin_host.sdk import *\nfrom plugin_host.sdk import hookimpl\n"
-VIEW = {"name": "hello.view", "title": "See"}
+VIEW: dict[str, Any] = {"name": "hello.view", "title": "See"}
 MANIFEST = PluginManifest(id="hello", name="Hello", requires={"core": ""})
-ITEM = {"id": "hello.all", "title": "All", "to": "/hello", "permission": "hello.view"}
+ITEM: dict[str, Any] = {"id": "hello.all", "title": "All", "to": "/hello", "permission": "hello.view"}
 
 
 def activated(tmp_path: Path, code: str, **keys: Any) -> tuple[Relay, Found]:
@@ -45,7 +45,7 @@ def refused(tmp_path: Path, code: str, config: Mapping[str, Any] | None = None, 
     return caught.value.reason
 
 
-# -- permissions and menu -----------------------------------------------------------------------------------------------
+# -- permissions and menu ----------------------------------------------------------------------------------------
 
 
 def test_without_hooks_the_files_say_all(tmp_path: Path) -> None:
@@ -54,7 +54,9 @@ def test_without_hooks_the_files_say_all(tmp_path: Path) -> None:
 
 def test_what_hooks_add_stands_beside_the_files_and_is_told(tmp_path: Path) -> None:
     code = hook("register_permissions", "[Permission(name='hello.edit', title='Edit', implies=('hello.view',))]")
-    code += hook("register_menu", "[MenuItem(id='hello.more', title='More', to='/hello/more', permission='hello.edit')]")
+    code += hook(
+        "register_menu", "[MenuItem(id='hello.more', title='More', to='/hello/more', permission='hello.edit')]"
+    )
     result = declared(tmp_path, code)
     assert [one.name for one in result.permissions] == ["hello.view", "hello.edit"]
     assert [one.id for one in result.menu] == ["hello.all", "hello.more"]
@@ -96,9 +98,7 @@ def test_two_different_sayings_name_both_places(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_hooks_add_is_held_to_the_rules_of_files(
-    tmp_path: Path, code: str, reason_code: str, text: str
-) -> None:
+def test_what_hooks_add_is_held_to_the_rules_of_files(tmp_path: Path, code: str, reason_code: str, text: str) -> None:
     reason = refused(tmp_path, code)
     assert reason.code == reason_code
     assert text in reason.text
@@ -107,10 +107,16 @@ def test_what_hooks_add_is_held_to_the_rules_of_files(
 @pytest.mark.parametrize(
     ("code", "text"),
     [
-        (hook("register_permissions", "['hello.view']"), "register_permissions returns 'hello.view' (item 0), which is not"),
+        (
+            hook("register_permissions", "['hello.view']"),
+            "register_permissions returns 'hello.view' (item 0), which is not",
+        ),
         (hook("register_menu", "{'a': 1}"), "register_menu returns {'a': 1} (item 0), which is not a MenuItem"),
         (hook("register_permissions", f"['{'x' * 100}']"), f"returns '{'x' * 79}… (item 0)"),
-        (hook("register_settings", "dict"), "register_settings returns <class 'dict'> (item 0), which is not a msgspec"),
+        (
+            hook("register_settings", "dict"),
+            "register_settings returns <class 'dict'> (item 0), which is not a msgspec",
+        ),
         (hook("migrations", "'migrations'"), "migrations returns 'migrations' (item 0), which is not a Migrations"),
         (
             "class Odd:\n    def __repr__(self): raise RuntimeError\n" + hook("register_menu", "[Odd()]"),
@@ -131,7 +137,7 @@ def test_a_plugin_without_a_manifest_declares_nothing(tmp_path: Path) -> None:
     assert caught.value.reason.code == "manifest_invalid"
 
 
-# -- migrations -----------------------------------------------------------------------------------------------------------
+# -- migrations --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("init", [True, False], ids=["package", "folder"])
@@ -149,7 +155,9 @@ def test_the_hook_may_repeat_where_the_migrations_are(tmp_path: Path, *, init: b
     ],
 )
 def test_migrations_in_another_place_are_refused(tmp_path: Path, package: str, text: str) -> None:
-    reason = refused(tmp_path, hook("migrations", f"Migrations(package={package!r})"), files={"revisions/0001_x.py": ""})
+    reason = refused(
+        tmp_path, hook("migrations", f"Migrations(package={package!r})"), files={"revisions/0001_x.py": ""}
+    )
     assert reason.code == "hook_invalid"
     assert text in reason.text
 
@@ -168,7 +176,7 @@ def test_migrations_of_an_object_without_a_folder_are_refused() -> None:
     assert "finds revisions only in None" in caught.value.reason.text
 
 
-# -- settings -----------------------------------------------------------------------------------------------------------------
+# -- settings ----------------------------------------------------------------------------------------------------
 
 SETTINGS = (
     "class Inner(msgspec.Struct):\n    deep: int = 1\n"
@@ -236,7 +244,7 @@ def test_there_is_one_struct_of_settings(tmp_path: Path) -> None:
     assert "register_settings returns several types." in refused(tmp_path, code).text
 
 
-# -- contributions --------------------------------------------------------------------------------------------------------------
+# -- contributions -----------------------------------------------------------------------------------------------
 
 
 def contributed(tmp_path: Path, code: str) -> Contributions:
@@ -256,7 +264,8 @@ def test_a_plugin_may_contribute_nothing(tmp_path: Path) -> None:
 
 
 def test_each_contribution_comes_by_its_kind(tmp_path: Path) -> None:
-    code = "import click\nasync def check(*args): ...\n@click.command()\ndef greet(): ...\nKEY = ServiceKey('hello.x', 1)\n"
+    code = "import click\nasync def check(*args): ...\n@click.command()\ndef greet(): ...\n"
+    code += "KEY = ServiceKey('hello.x', 1)\n"
     code += hook("register_services", "[Service(KEY, 5)]", "context")
     code += hook("register_routes", "[check]")
     code += hook("register_commands", "[greet]")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import sysconfig
 import types
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def find(**places: Any) -> Candidate:
     return only(discover(core=CORE, **places))
 
 
-# -- core -----------------------------------------------------------------------------------------------------------
+# -- core --------------------------------------------------------------------------------------------------------
 
 
 def test_core_is_first_and_has_its_files_in_the_given_folder() -> None:
@@ -57,14 +56,12 @@ def test_core_has_no_version_where_the_host_is_not_installed(monkeypatch: pytest
     assert discover(core=CORE).candidates[0].version is None
 
 
-# -- installed distributions ------------------------------------------------------------------------------------------
+# -- installed distributions -------------------------------------------------------------------------------------
 
 
 def test_a_wheel_is_found_without_importing_it(site_packages: Path) -> None:
     make_distribution(site_packages, {"hello": "host_hello.hooks"})
-    package = make_package(
-        site_packages / "host_hello", {"hooks.py": "raise SystemExit"}, **manifest_keys("hello")
-    )
+    package = make_package(site_packages / "host_hello", {"hooks.py": "raise SystemExit"}, **manifest_keys("hello"))
     candidate = find()
     assert candidate == Candidate(
         id="hello",
@@ -105,9 +102,7 @@ def test_an_editable_install_through_a_finder_is_found(site_packages: Path, tmp_
     package = make_package(tmp_path / "project" / "lib" / "hello", **manifest_keys("hello"))
     finder = "__editable___host_hello_1_0_finder"
     (site_packages / f"{finder}.py").write_text(FINDER.format(mapping={"host_hello": str(package)}))
-    make_distribution(
-        site_packages, {"hello": "host_hello.hooks"}, pth=f"import {finder}; {finder}.install()\n"
-    )
+    make_distribution(site_packages, {"hello": "host_hello.hooks"}, pth=f"import {finder}; {finder}.install()\n")
     site.addsitedir(str(site_packages))
     assert find().folder == package
 
@@ -185,12 +180,12 @@ def test_an_entry_that_names_no_module_is_a_fault(site_packages: Path) -> None:
 def test_a_finder_that_fails_is_a_fault_of_that_plugin(site_packages: Path) -> None:
     class Broken:
         @staticmethod
-        def find_spec(name: str, path: object = None, target: object = None) -> None:
+        def find_spec(name: str, *_: object) -> None:
             if name == "host_hello":
                 raise OSError("stale handle")
 
     make_distribution(site_packages, {"hello": "host_hello.hooks"})
-    sys.meta_path.insert(0, Broken)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Broken)
     reason = find().fault
     assert reason is not None
     assert (reason.code, "OSError: stale handle" in reason.text) == ("import_failed", True)
@@ -220,7 +215,7 @@ class _Unnamed(metadata.Distribution):
     def read_text(self, filename: str) -> str | None:
         return None
 
-    def locate_file(self, path: object) -> Path:  # type: ignore[override]
+    def locate_file(self, path: object) -> Path:
         return Path("/nowhere")
 
     @property
@@ -234,12 +229,12 @@ def test_a_distribution_without_metadata_is_shown_as_unnamed(
 ) -> None:
     point = metadata.EntryPoint("hello", "host_hello.hooks", "plugin_host.plugins")
     vars(point).update(dist=distribution)
-    monkeypatch.setattr(metadata, "entry_points", lambda group: (point,))
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: (point,))
     package = make_package(site_packages / "host_hello", **manifest_keys("hello"))
     assert find().place == f"an unnamed distribution ({package})"
 
 
-# -- folders -----------------------------------------------------------------------------------------------------------
+# -- folders -----------------------------------------------------------------------------------------------------
 
 
 def test_each_folder_with_a_manifest_is_a_plugin(tmp_path: Path) -> None:
@@ -319,15 +314,15 @@ def test_a_folder_that_python_would_find_by_itself_is_no_clash(tmp_path: Path, s
 def test_a_broken_finder_is_no_fault_of_a_folder(tmp_path: Path, site_packages: Path) -> None:
     class Broken:
         @staticmethod
-        def find_spec(name: str, path: object = None, target: object = None) -> None:
+        def find_spec(*_: object) -> None:
             raise OSError("stale handle")
 
     make_folder_plugin(tmp_path / "plugins", "hello")
-    sys.meta_path.insert(0, Broken)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Broken)
     assert find(folders=[tmp_path / "plugins"]).fault is None
 
 
-# -- objects and remote plugins ---------------------------------------------------------------------------------------------
+# -- objects and remote plugins ----------------------------------------------------------------------------------
 
 
 class Hello:
@@ -392,7 +387,7 @@ def test_a_claim_is_made_fit_to_be_shown(claim: object, expected: str) -> None:
     assert clip(claim) == expected
 
 
-# -- for real ------------------------------------------------------------------------------------------------------------
+# -- for real ----------------------------------------------------------------------------------------------------
 
 FIND = """
 import json, sys
@@ -418,12 +413,12 @@ packages = ["{packages}"]
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Give the variables of a throw-away environment that sees the packages of this one."""
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     seen = [str(CORE.parents[1]), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    yield {**os.environ, "VIRTUAL_ENV": str(folder), "PYTHONPATH": os.pathsep.join(dict.fromkeys(seen))}
+    return {**os.environ, "VIRTUAL_ENV": str(folder), "PYTHONPATH": os.pathsep.join(dict.fromkeys(seen))}
 
 
 @pytest.mark.slow

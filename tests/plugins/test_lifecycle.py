@@ -61,16 +61,20 @@ async def test_a_plugin_without_the_hook_is_left_alone(hook: str) -> None:
 
 async def test_a_plain_hook_does_not_hold_up_the_loop() -> None:
     threads: list[int] = []
-    await start(relay_of("startup", lambda context: threads.append(threading.get_ident())), CONTEXT, 5)
+    await start(relay_of("startup", lambda: threads.append(threading.get_ident())), CONTEXT, 5)
     assert threads != [threading.get_ident()]
 
 
 async def test_what_a_plain_hook_returns_is_no_matter() -> None:
-    await start(relay_of("startup", lambda context: 5), CONTEXT, 5)
+    await start(relay_of("startup", lambda: 5), CONTEXT, 5)
 
 
-@pytest.mark.parametrize(("hook", "code"), [("startup", "startup_failed"), ("shutdown", "hook_failed"), ("sample_data", "hook_failed")])
-@pytest.mark.parametrize("error", [ConnectionError("no printer"), SystemExit("no printer"), GeneratorExit("no printer")])
+@pytest.mark.parametrize(
+    ("hook", "code"), [("startup", "startup_failed"), ("shutdown", "hook_failed"), ("sample_data", "hook_failed")]
+)
+@pytest.mark.parametrize(
+    "error", [ConnectionError("no printer"), SystemExit("no printer"), GeneratorExit("no printer")]
+)
 async def test_a_hook_that_fails_is_the_plugins_fault(hook: str, code: str, error: BaseException) -> None:
     def function(context: Any) -> None:
         raise error
@@ -107,7 +111,11 @@ async def test_an_asynchronous_hook_that_hangs_is_cancelled() -> None:
 
 async def test_a_plain_hook_that_hangs_is_left_behind() -> None:
     forever = threading.Event()
-    reason = await refused(stop(relay_of("shutdown", lambda context: forever.wait()), CONTEXT, 0.01))
+
+    def function() -> None:
+        forever.wait()
+
+    reason = await refused(stop(relay_of("shutdown", function), CONTEXT, 0.01))
     forever.set()
     await asyncio.sleep(0.05)  # its late answer must disturb nobody
     assert reason.code == "time_limit"
@@ -121,7 +129,7 @@ def test_a_plain_hook_may_end_after_the_loop() -> None:
         forever.wait()
         ended.set()
 
-    asyncio.run(refused(start(relay_of("startup", function), CONTEXT, 0.01)))  # type: ignore[arg-type]
+    asyncio.run(refused(start(relay_of("startup", function), CONTEXT, 0.01)))
     forever.set()
     assert ended.wait(5)
 
@@ -133,7 +141,7 @@ async def test_the_end_of_the_host_is_not_the_plugins_fault() -> None:
         begun.set()
         await asyncio.sleep(3600)
 
-    task = asyncio.create_task(start(relay_of("startup", function), CONTEXT, 60))  # type: ignore[arg-type]
+    task = asyncio.create_task(start(relay_of("startup", function), CONTEXT, 60))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -141,6 +149,6 @@ async def test_the_end_of_the_host_is_not_the_plugins_fault() -> None:
 
 
 async def test_the_time_is_kept() -> None:
-    relay = relay_of("startup", lambda context: None)
+    relay = relay_of("startup", lambda: None)
     await start(relay, CONTEXT, 5)
     assert "startup" in relay.timings

@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 
 from plugin_host.plugins.discovery import MAX_BYTES, discover, folder_candidate
-from plugin_host.plugins.manifests import read
+from plugin_host.plugins.manifests import _known_keys, read
 from plugin_host.plugins.plan import Candidate, Found
 from plugin_host.sdk.errors import Reason
 
@@ -37,7 +37,7 @@ def damaged(tmp_path: Path, content: bytes, file: str = "plugin.json") -> Reason
     return refused(read(folder_candidate(package)))
 
 
-# -- what is fine ---------------------------------------------------------------------------------------------------
+# -- what is fine ------------------------------------------------------------------------------------------------
 
 
 def test_core_reads_its_own_files() -> None:
@@ -85,7 +85,7 @@ def test_a_remote_plugin_has_no_files_here() -> None:
     assert read(Candidate(id="hello", source="remote", place="x")).fault is None
 
 
-# -- files that cannot be read ------------------------------------------------------------------------------------------
+# -- files that cannot be read -----------------------------------------------------------------------------------
 
 
 def test_a_missing_manifest_is_said_to_be_missing(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
     assert "it cannot be read (File name too long)" in refused(read(long)).text
 
 
-# -- what does not fit the structs ----------------------------------------------------------------------------------------
+# -- what does not fit the structs -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,11 @@ def test_the_path_and_the_nearest_key_are_told(tmp_path: Path, keys: dict[str, A
 
 @pytest.mark.parametrize(
     "screen",
-    [5, {"kind": "nothing"}, {"kind": "declared", "id": "a", "title": "b", "permission": "c", "operations": {"lst": 1}}],
+    [
+        5,
+        {"kind": "nothing"},
+        {"kind": "declared", "id": "a", "title": "b", "permission": "c", "operations": {"lst": 1}},
+    ],
 )
 def test_odd_screens_are_faults_and_no_crash(tmp_path: Path, screen: Any) -> None:
     assert refused(written(tmp_path, ui={"screens": [screen]})).code == "manifest_invalid"
@@ -199,7 +203,21 @@ def test_faults_deep_inside_are_told_with_their_path(tmp_path: Path, keys: dict[
     assert "at $." in refused(written(tmp_path, **keys)).text
 
 
-# -- objects ----------------------------------------------------------------------------------------------------------------
+class Inner(msgspec.Struct):
+    word: str
+
+
+class Outer(msgspec.Struct):
+    noted: Annotated[Inner, msgspec.Meta(description="With a note.", extra_json_schema={"x": 1})]
+    named: dict[str, Inner]
+
+
+@pytest.mark.parametrize(("path", "expected"), [("$.noted", ["word"]), ("$.named[...]", []), ("$.gone", [])])
+def test_keys_are_looked_up_as_far_as_the_path_leads(path: str, expected: list[str]) -> None:
+    assert _known_keys(Outer, {"noted": {}, "named": {"a": {}}}, path) == expected
+
+
+# -- objects -----------------------------------------------------------------------------------------------------
 
 
 class Hello:
@@ -228,7 +246,10 @@ def object_with(**attributes: Any) -> object:
     [
         (object_with(), "Hello.manifest: it is missing"),
         (object_with(manifest=5), "Hello.manifest: it is no mapping (TypeError"),
-        (object_with(manifest=manifest_keys("hello"), permissions={"role": []}), "Hello.permissions: at $: unknown key"),
+        (
+            object_with(manifest=manifest_keys("hello"), permissions={"role": []}),
+            "Hello.permissions: at $: unknown key",
+        ),
         (object_with(manifest=manifest_keys("hello"), menu=7), "Hello.menu: it is no mapping"),
         (object_with(manifest=manifest_keys("hello", name=object())), "Hello.manifest: at $.name: expected `str`"),
     ],
@@ -243,13 +264,13 @@ def test_a_mapping_that_holds_itself_is_a_fault_and_no_crash() -> None:
     assert "nested deeper" in refused(of_object(object_with(manifest=manifest_keys("hello", extra=extra)))).text
 
 
-# -- what reading costs -------------------------------------------------------------------------------------------------------
+# -- what reading costs ------------------------------------------------------------------------------------------
 
 READ = """
 import sys
 from pathlib import Path
 from plugin_host.plugins.discovery import discover
-from plugin_host.plugins.manifests import read
+from plugin_host.plugins.manifests import _known_keys, read
 from plugin_host.plugins.resolver import resolve
 plan = resolve([read(one) for one in discover(core=Path(sys.argv[1]), folders=[Path(sys.argv[2])])])
 assert plan.entry("hello").state == "active", plan.entries

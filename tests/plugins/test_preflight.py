@@ -23,7 +23,7 @@ def fault(candidate: Candidate) -> Reason:
     return candidate.fault
 
 
-# -- wheels ------------------------------------------------------------------------------------------------------------
+# -- wheels ------------------------------------------------------------------------------------------------------
 
 
 def test_the_plugin_of_a_wheel_is_found_in_the_folder(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_wheel_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     assert "cannot be read" in fault(unpack(tmp_path / "gone.whl", tmp_path / "into")).text
 
 
-# -- hostile archives --------------------------------------------------------------------------------------------------------
+# -- hostile archives --------------------------------------------------------------------------------------------
 
 
 def zipped(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
@@ -207,7 +207,7 @@ def test_a_bad_wheel_is_a_fault_with_a_way_out(tmp_path: Path) -> None:
     assert reason.text.startswith("host_hello-1.0.whl holds '../evil.py'")
 
 
-# -- folders ------------------------------------------------------------------------------------------------------------------
+# -- folders -----------------------------------------------------------------------------------------------------
 
 PROJECT = """
 [project]

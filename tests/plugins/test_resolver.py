@@ -29,9 +29,7 @@ def reason(plan: Plan, plugin: str) -> Reason:
 
 def core() -> Found:
     candidate = Candidate(id="core", source="core", place="plugin-host", version="0.1.0")
-    return Found(
-        candidate=candidate, manifest=PluginManifest(id="core", name="Core", requires={"core": ">=1.0,<2"})
-    )
+    return Found(candidate=candidate, manifest=PluginManifest(id="core", name="Core", requires={"core": ">=1.0,<2"}))
 
 
 def faulty(plugin: str, **keys: Any) -> Found:
@@ -90,8 +88,8 @@ def test_a_plugin_that_says_no_version_fits_only_those_who_do_not_ask() -> None:
 
 
 def test_a_version_that_is_none_fits_nobody() -> None:
-    plan = resolve([found("aa", {"bb": ">=1"}), found("bb", version="best")])
-    assert verdict(plan, "aa") == ("refused", "dependency_incompatible")
+    plan = resolve([found("aa", {"bb": ">=1"}), found("bb", version="best"), found("cc", {"bb": ""})])
+    assert [verdict(plan, plugin)[0] for plugin in ("aa", "cc")] == ["refused", "active"]
 
 
 def test_who_requires_a_parked_one_is_blocked_by_the_root() -> None:
@@ -110,7 +108,7 @@ def test_if_core_cannot_run_nothing_can() -> None:
     assert verdict(resolve([broken, found("aa")]), "aa") == ("blocked", "dependency_inactive")
 
 
-# -- circles ------------------------------------------------------------------------------------------------------
+# -- circles -----------------------------------------------------------------------------------------------------
 
 
 def test_a_circle_parks_all_its_members_and_names_them() -> None:
@@ -123,7 +121,7 @@ def test_who_requires_a_member_of_a_circle_is_only_blocked() -> None:
     assert [verdict(plan, plugin)[1] for plugin in ("aa", "cc")] == ["dependency_cycle", "dependency_inactive"]
 
 
-# -- optional ones -------------------------------------------------------------------------------------------------
+# -- optional ones -----------------------------------------------------------------------------------------------
 
 
 def why(plan: Plan, plugin: str) -> tuple[str, ...]:
@@ -152,7 +150,7 @@ def test_a_plugin_runs_without_its_optional_one_and_says_so(others: list[Found],
     assert expected in why(plan, "aa")
 
 
-# -- what operators say ----------------------------------------------------------------------------------------------
+# -- what operators say ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -193,7 +191,7 @@ def test_disabling_what_is_not_there_is_a_warning() -> None:
     )
 
 
-# -- clashes --------------------------------------------------------------------------------------------------------
+# -- clashes -----------------------------------------------------------------------------------------------------
 
 
 def test_who_says_that_it_cannot_run_beside_another_does_not() -> None:
@@ -219,13 +217,18 @@ def test_folders_of_one_name_cannot_both_be_imported() -> None:
     assert verdict(plan, "aa") == ("refused", "name_clash")
 
 
+def test_folders_of_different_names_get_along() -> None:
+    plan = resolve([found("aa", source="folder"), found("bb", source="folder")])
+    assert len(plan.active) == 2
+
+
 def test_one_id_in_two_places_refuses_both_and_names_them() -> None:
     plan = resolve([found("aa", place="here"), found("aa", place="there")])
     assert reason(plan, "aa").culprits == ("here", "there")
     assert [(entry.id, entry.place) for entry in plan.entries] == [("aa", "here and there")]
 
 
-@pytest.mark.parametrize("other", ["Contacts", "\uff43ontacts"], ids=["case", "full width"])  # noqa: RUF001
+@pytest.mark.parametrize("other", ["Contacts", "\uff43ontacts"], ids=["case", "full width"])
 def test_ids_that_people_read_alike_are_one_claim(other: str) -> None:
     plan = resolve([found("contacts"), found(other)])
     assert [verdict(plan, plugin) for plugin in ("contacts", other)] == [("refused", "duplicate_id")] * 2
@@ -250,7 +253,7 @@ def test_nobody_can_take_the_id_of_core() -> None:
     }
 
 
-# -- ways of running --------------------------------------------------------------------------------------------------
+# -- ways of running ---------------------------------------------------------------------------------------------
 
 
 def test_a_remote_plugin_is_not_supported_yet() -> None:
@@ -265,7 +268,7 @@ def test_a_plugin_must_be_able_to_run_in_the_process(modes: tuple[str, ...], sta
     assert verdict(resolve([found("aa", isolation=modes)]), "aa")[0] == state
 
 
-# -- permissions of others ----------------------------------------------------------------------------------------------
+# -- permissions of others ---------------------------------------------------------------------------------------
 
 
 def screens(permission: str) -> Ui:
@@ -304,14 +307,17 @@ def test_permissions_of_one_that_could_not_be_read_are_not_judged() -> None:
     assert verdict(plan, "aa") == ("active", None)
 
 
-# -- what the plan shows ----------------------------------------------------------------------------------------------
+# -- what the plan shows -----------------------------------------------------------------------------------------
 
 
 def test_an_entry_shows_what_the_files_say() -> None:
     view = Permission(name="aa.view", title="x")
     item = MenuItem(id="aa.all", screen="all")
     plan = resolve(
-        [found("aa", optional={"zz": ""}, ui=screens("aa.view"), permissions=(view,), menu=(item,)), found("bb", {"aa": ""})]
+        [
+            found("aa", optional={"zz": ""}, ui=screens("aa.view"), permissions=(view,), menu=(item,)),
+            found("bb", {"aa": ""}),
+        ]
     )
     entry = plan.entry("aa")
     assert entry is not None
@@ -325,7 +331,7 @@ def test_an_unreadable_plugin_is_shown_by_its_id() -> None:
     assert (entry.name, entry.requires) == ("aa", {})
 
 
-# -- what must hold always ---------------------------------------------------------------------------------------------
+# -- what must hold always ---------------------------------------------------------------------------------------
 
 IDS = [f"p{letter}" for letter in "abcdefg"]
 

@@ -25,7 +25,7 @@ def item(**keys: Any) -> dict[str, Any]:
 
 
 def with_ui(tmp_path: Path, *screens: dict[str, Any], **ui: Any) -> Reason | None:
-    keys = {"ui": {"screens": list(screens), **ui}, "permissions": PERMISSIONS, "files": FILES}
+    keys: dict[str, Any] = {"ui": {"screens": list(screens), **ui}, "permissions": PERMISSIONS, "files": FILES}
     return read(folder_candidate(make_folder_plugin(tmp_path, "hello", **keys))).fault
 
 
@@ -34,7 +34,7 @@ def with_menu(tmp_path: Path, *items: dict[str, Any], **keys: Any) -> Reason | N
     return read(folder_candidate(make_folder_plugin(tmp_path, "hello", menu={"items": list(items)}, **keys))).fault
 
 
-# -- screens -------------------------------------------------------------------------------------------------------------
+# -- screens -----------------------------------------------------------------------------------------------------
 
 DECLARED = {
     "id": "list",
@@ -62,16 +62,17 @@ def test_sound_screens_and_slots_are_fine(tmp_path: Path) -> None:
         ([screen(entry="ui/../plugin.json")], "'ui/../plugin.json' is no file in the package's folder ui/"),
         ([screen(entry="/ui/a.js")], "'/ui/a.js' is no file in the package's folder ui/"),
         ([screen(styles=["ui/a.css", "ui/b.css"])], "at $.ui.screens[0].styles[1]: there is no file 'ui/b.css'"),
-        ([{**DECLARED, "parts": {"cell:x": "./no.js#x"}}], "at $.ui.screens[0].parts.cell:x: there is no file 'ui/no.js'"),
+        (
+            [{**DECLARED, "parts": {"cell:x": "./no.js#x"}}],
+            "at $.ui.screens[0].parts.cell:x: there is no file 'ui/no.js'",
+        ),
         ([screen(), screen(path="b")], "at $.ui.screens[1].id: 'all' stands there twice"),
         ([screen(path="a"), screen(id="b", path="/a/")], "at $.ui.screens[1].path: the path 'a' is another screen's"),
         ([screen(path="../a")], "at $.ui.screens[0].path: '../a' is no path below /hello/"),
         ([screen(path="a b")], "at $.ui.screens[0].path: 'a b' is no path below /hello/"),
     ],
 )
-def test_a_screen_that_cannot_be_shown_is_a_fault(
-    tmp_path: Path, screens: list[dict[str, Any]], expected: str
-) -> None:
+def test_a_screen_that_cannot_be_shown_is_a_fault(tmp_path: Path, screens: list[dict[str, Any]], expected: str) -> None:
     reason = with_ui(tmp_path, *screens)
     assert reason is not None
     assert reason.code == "ui_invalid"
@@ -103,14 +104,16 @@ def test_an_unknown_browser_contract_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_an_object_without_a_folder_has_no_screens() -> None:
-    console = type("Hello", (), {"manifest": manifest_keys("hello", ui={"screens": [screen()]}), "__module__": "nowhere"})
+    console = type(
+        "Hello", (), {"manifest": manifest_keys("hello", ui={"screens": [screen()]}), "__module__": "nowhere"}
+    )
     (candidate,) = (one for one in discover(core=CORE, objects=[console()]) if one.source == "object")
     reason = read(candidate).fault
     assert reason is not None
     assert "there is no file 'ui/a.js' in the package" in reason.text
 
 
-# -- menu --------------------------------------------------------------------------------------------------------------------
+# -- menu --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,14 @@ class FakeHost:
         self.empty = False
         self.setup_code: str | None = None
         self.login_problem: tuple[int, str] | None = None
+        self.sign_in_url: str | None = None
         self.url = ""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
-        path = scope["path"].removeprefix(self.base) or "/"
+        path = scope["path"]
+        if path == self.base or path.startswith(f"{self.base}/"):
+            path = path.removeprefix(self.base) or "/"
         self.calls.append(f"{scope['method']} {path}")
         if path.startswith("/ui/"):
             await self._send_file(path, scope, send)
@@ -131,6 +134,7 @@ class FakeHost:
                 "faults": {"name": "Faulty plugin", "version": "0.1"},
             },
             "setup_required": self.setup_code is not None,
+            "sign_in_url": self.sign_in_url,
         }
 
     def _screens(self) -> list[PlacedScreen]:

@@ -81,7 +81,6 @@ def test_no_address_leads_out_after_signing_in(page: Any, fake_host: Any, wanted
 def test_from_a_public_screen_one_comes_back_to_it(page: Any, fake_host: Any) -> None:
     page.goto(fake_host.url + "/contacts/hello")
     expect(page.get_by_text("Hello, whoever you are.")).to_be_visible()
-    page.get_by_role("button", name="Menu").click()
     page.get_by_role("link", name="Sign in").click()
     fill(page, username="ada", password=PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -136,6 +135,15 @@ def test_a_session_that_has_ended_asks_to_sign_in_at_the_same_address(page: Any,
     page.get_by_role("link", name="All people").click()
     expect(page.get_by_text("Your session has ended.")).to_be_visible()
     assert page.url == fake_host.url + "/contacts/people"
+
+
+def test_an_embedding_application_signs_people_in(page: Any, make_host: Callable[..., Any]) -> None:
+    host = make_host(base="/apps")
+    host.sign_in_url = "/apps-login"
+    page.goto(host.url + "/contacts/people")
+    page.get_by_role("link", name="Go to the sign-in page").click()
+    page.wait_for_url("**/apps-login")
+    assert "GET /apps-login" in host.calls
 
 
 def test_a_server_that_does_not_answer_can_be_tried_again(page: Any, fake_host: Any) -> None:

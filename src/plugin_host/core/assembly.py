@@ -72,8 +72,11 @@ class Assembly:
         self._access = access
         self._parts: dict[str, _Parts] = {}
 
-    def assemble(self, plan: Plan, entry: PlanEntry, found: Found, gate: Gate) -> Running:
-        """Put one plugin together; what it requires stands already. Raises `PluginFault`."""
+    def assemble(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions) -> Running:
+        """Put one plugin together; what it requires stands already.
+
+        `permissions` are those of every plugin's files (`permissions_of`). Raises `PluginFault`.
+        """
         if found.manifest is not None and found.manifest.data.database == "own":
             raise PluginFault(msgspec.structs.replace(OWN_DATABASE, culprits=(entry.id,)))
         relay = activation.load(found)
@@ -86,7 +89,7 @@ class Assembly:
             built = build(
                 entry.id,
                 contributions.routes,
-                names=_rules(plan, entry, declared),
+                names=_rules(entry, found, declared, permissions),
                 gate=gate,
                 body_limit=self._settings.limits.body,
             )
@@ -151,19 +154,30 @@ OWN_DATABASE: Final = Reason(
 )
 
 
-def _rules(plan: Plan, entry: PlanEntry, declared: Declared) -> RouteRules:
-    """Say which permissions the plugin's routes may name, and whose the others are."""
-    scopes: dict[str, Mapping[str, str]] = {
-        other.id: {permission.name: permission.scope for permission in plan.found[other.id].permissions.permissions}
-        for other in plan.entries
-        if other.id in plan.found
+@dataclass(frozen=True)
+class Permissions:
+    """Who declares which permission: scopes by name by plugin, and the owner of each name."""
+
+    scopes: Mapping[str, Mapping[str, str]]
+    owners: Mapping[str, str]
+
+
+def permissions_of(plan: Plan) -> Permissions:
+    """Gather the permissions of every plugin in a plan, once for all of them."""
+    scopes = {
+        plugin: {permission.name: permission.scope for permission in found.permissions.permissions}
+        for plugin, found in plan.found.items()
     }
-    scopes[entry.id] = {permission.name: permission.scope for permission in declared.permissions}
+    return Permissions(scopes, {name: plugin for plugin, names in scopes.items() for name in names})
+
+
+def _rules(entry: PlanEntry, found: Found, declared: Declared, permissions: Permissions) -> RouteRules:
+    """Say which permissions the plugin's routes may name, and whose the others are."""
     needed = {*entry.requires, *entry.optional} - {entry.id}
     return RouteRules(
         plugin=entry.id,
-        own=scopes[entry.id],
-        required={name: scope for plugin in needed for name, scope in scopes.get(plugin, {}).items()},
-        known={name: plugin for plugin, names in scopes.items() for name in names},
-        public=plan.found[entry.id].permissions.public,
+        own={permission.name: permission.scope for permission in declared.permissions},
+        required={name: scope for plugin in needed for name, scope in permissions.scopes.get(plugin, {}).items()},
+        known=permissions.owners,
+        public=found.permissions.public,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
-from litestar.routes import ASGIRoute, HTTPRoute, WebSocketRoute
+from litestar.routes import HTTPRoute, WebSocketRoute
 
 from plugin_host.gateway.gate import NEED, Need
 from plugin_host.gateway.signatures import attach, misused_names, reads_json
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
     from litestar._kwargs import KwargsModel
     from litestar.handlers import BaseRouteHandler
+    from litestar.routes import ASGIRoute
 
     from plugin_host.gateway.foreign import Foreign
     from plugin_host.sdk.errors import ReasonCode
@@ -91,7 +92,7 @@ class Walk:
                 self._http(route)
             elif isinstance(route, WebSocketRoute):
                 self._one("WS", route.path, route.route_handler, route.handler_parameter_model)
-            elif isinstance(route, ASGIRoute):
+            else:
                 self._asgi(route)
 
     def _http(self, route: HTTPRoute) -> None:

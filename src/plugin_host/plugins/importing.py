@@ -36,20 +36,21 @@ def locate(plugin: str, module: str, within: Path | None = None) -> Path:
     top, _, below = module.partition(".")
     spec = _look_up(plugin, top, within)
     first = _places(plugin, module, spec)[0]
-    for step in (*filter(None, below.split(".")), None):
+    steps = iter(below.split(".") if below else ())
+    while True:
         holding = [place for place in _places(plugin, module, spec) if (place / "plugin.json").is_file()]
         if len(holding) > 1:
             text = f"{plugin}: plugin.json of {module!r} is in several places: {' and '.join(map(str, holding))}."
             raise _fault("manifest_invalid", plugin, text, "Uninstall all but one of them.")
         if holding:
             return holding[0]
-        if spec.origin is not None or step is None:
-            break  # what is below a regular package is its own matter
+        step = next(steps, None)
+        if step is None or spec.origin is not None:  # what is below a regular package is its own matter
+            return first
         deeper = find_spec(f"{spec.name}.{step}", spec.submodule_search_locations)
         if deeper is None or deeper.submodule_search_locations is None:
-            break
+            return first
         spec = deeper
-    return first
 
 
 def find_spec(name: str, path: Iterable[str] | None = None) -> ModuleSpec | None:
@@ -94,7 +95,7 @@ def foreign(name: str, folder: Path) -> str | None:
     if loaded is not None:
         if _is_ours(loaded) or _is_at(getattr(loaded, "__file__", None), folder):
             return None
-        return f"the module {name!r} ({getattr(loaded, '__file__', None) or 'built in'})"
+        return f"the module {name!r} ({getattr(loaded, '__file__', None) or 'not from a file'})"
     try:
         spec = find_spec(name)
     except Exception:  # noqa: BLE001 - a broken finder of somebody else is no fault of this plugin

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from plugin_host.plugins.findings import nearest
 from plugin_host.plugins.ordering import reachable
@@ -207,9 +207,8 @@ def needs_of(case: Case, manifest: PluginManifest) -> dict[str, str]:
     }
 
 
-def optional_there(case: Case, manifest: PluginManifest) -> list[str]:
+def optional_there(case: Case, manifest: PluginManifest, standing: Collection[str]) -> list[str]:
     """Give the optional plugins that run, in versions that fit."""
-    standing = case.standing
     return [
         other
         for other, wanted in manifest.optional.items()
@@ -242,8 +241,10 @@ def _unfit(case: Case, other: str, wanted: str) -> str | None:
 
 def _fits(version: str, wanted: str) -> bool:
     """Tell whether a version is in a range; an installed pre-release is a version like any other."""
+    if not wanted:
+        return True
     try:
-        return SpecifierSet(wanted).contains(version, prereleases=True)
+        return SpecifierSet(wanted).contains(Version(version), prereleases=True)
     except (InvalidSpecifier, InvalidVersion):
         return False
 

@@ -38,7 +38,7 @@ class Relay:
     def __init__(self, plugin: str, obj: object, specs: ModuleType, folder: Path | None = None) -> None:
         """Register a plugin object with the hooks of `specs`; raises `PluginFault` if it does not fit them."""
         self.id = plugin
-        self.obj = obj
+        self.obj: Any = obj
         self.folder = folder
         self.timings: dict[str, float] = {}
         self._manager = pluggy.PluginManager(specs.PROJECT)

@@ -51,7 +51,7 @@ def resolve(
     standing = case.standing
     places = put_in_order(
         {plugin: needs_of(case, manifest).keys() for plugin, manifest in standing.items()},
-        {plugin: optional_there(case, manifest) for plugin, manifest in standing.items()},
+        {plugin: optional_there(case, manifest, standing) for plugin, manifest in standing.items()},
     )
     why = {place.plugin: (*place.why, *left_out(case, standing[place.plugin])) for place in places}
     dependents = _dependents(case)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
-    from plugin_host.sdk.manifest import MenuItem, PluginManifest, Screen
+    from plugin_host.sdk.manifest import MenuItem, PluginManifest, Screen, Ui
 
 _ITEM: Final = re.compile(r"[a-z][a-z0-9]*\.[a-z][a-z0-9_-]*")
 _SEGMENTS: Final = re.compile(r"([A-Za-z0-9._~:{}-]+(/[A-Za-z0-9._~:{}-]+)*)?")
@@ -70,7 +70,7 @@ def check_ui(
         elif not _is_below(paths[n]):
             text = f"{screen.path!r} is no path below /{manifest.id}/"
             findings.add(_invalid(label, f"{here}.path", text, 'Write for example "people".'))
-    for here, part in _parts(manifest):
+    for here, part in _parts(manifest.ui):
         check_reference(manifest.id, part.permission, known, _needed(manifest), (label, f"{here}.permission"), findings)
         for path, file in _files(here, part):
             _check_file(folder, file, path, label, findings)
@@ -112,10 +112,9 @@ def _check_places(plugin: str, items: Sequence[MenuItem], label: str, findings: 
             findings.add(Finding(label, "$.items", text, f"Take one {key!r} out."))
 
 
-def _parts(manifest: PluginManifest) -> Iterator[tuple[str, Any]]:
-    if manifest.ui is not None:
-        yield from ((f"$.ui.screens[{n}]", screen) for n, screen in enumerate(manifest.ui.screens))
-        yield from ((f"$.ui.slots[{n}]", slot) for n, slot in enumerate(manifest.ui.slots))
+def _parts(ui: Ui) -> Iterator[tuple[str, Any]]:
+    yield from ((f"$.ui.screens[{n}]", screen) for n, screen in enumerate(ui.screens))
+    yield from ((f"$.ui.slots[{n}]", slot) for n, slot in enumerate(ui.slots))
 
 
 def _files(here: str, part: Screen | Any) -> Iterator[tuple[str, str]]:

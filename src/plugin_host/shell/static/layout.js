@@ -1,6 +1,6 @@
 // @ts-check
 // The frame around every view: the bar on top, the menu at the side, the person's own menu.
-import { html, useEffect, useRef, useSignal } from "./vendor/view.js";
+import { html, useEffect, useLayoutEffect, useRef, useSignal } from "./vendor/view.js";
 import { config } from "./config.js";
 import { Icon } from "./icons.js";
 import { notify } from "./layers.js";
@@ -56,9 +56,7 @@ function UserMenu() {
     <div id="ph-user-menu" popover class="ph-popover" onToggle=${(/** @type {any} */ event) => (open.value = event.newState === "open")}>
       ${person && html`<p><strong>${name}</strong><small class="muted">${person.username}</small></p>`}
       <${ThemeChoice} />
-      ${person
-        ? html`<button type="button" class="quiet" disabled=${busy.value} onClick=${leave}><${Icon} name="sign-out" />Sign out</button>`
-        : html`<a class="button primary" href=${signInLink()}>Sign in</a>`}
+      ${person && html`<button type="button" class="quiet" disabled=${busy.value} onClick=${leave}><${Icon} name="sign-out" />Sign out</button>`}
     </div>`;
 }
 
@@ -81,7 +79,7 @@ export function Layout({ children }) {
     open.value = false;
     button.current?.focus();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open.value) return undefined;
     side.current?.querySelector("a")?.focus();
     const escape = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close();
@@ -101,7 +99,9 @@ export function Layout({ children }) {
         aria-controls="ph-side" aria-label="Menu" onClick=${() => (open.value = !open.value)}>
         <${Icon} name=${open.value ? "x" : "menu"} /></button>`}
       <a class="ph-home-link" href=${`${config.base}/`}><${Brand} /></a>
-      <span class="spacer"></span><${UserMenu} />
+      <span class="spacer"></span>
+      ${user.value === null && html`<a class="button primary" href=${signInLink()}>Sign in</a>`}
+      <${UserMenu} />
     </header>
     <div class="ph-body" data-open=${open.value ? "" : null} data-bare=${hasMenu ? null : ""}>
       ${hasMenu &&

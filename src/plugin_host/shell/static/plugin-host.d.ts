@@ -128,4 +128,7 @@ export interface ShellAnswer {
   contract: number;
   plugins: Record<string, { name: string; version: string; locales?: Record<string, string> }>;
   setup_required: boolean;
+  /** Where people sign in and out, if an embedding application does that. */
+  sign_in_url?: string | null;
+  sign_out_url?: string | null;
 }

@@ -135,7 +135,7 @@ function clicked(event) {
   // The target of an event from a shadow root is its host: only the path names the link.
   const link = event.composedPath().find((node) => node instanceof HTMLAnchorElement && node.href);
   if (!(link instanceof HTMLAnchorElement) || link.hasAttribute("download")) return;
-  if (link.target && link.target !== "_self") return;
+  if ((link.target && link.target !== "_self") || link.relList.contains("external")) return;
   const to = inside(link.href);
   if (to === null || (link.hash && to === place.value.path + place.value.search)) return;
   event.preventDefault();

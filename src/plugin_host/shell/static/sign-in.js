@@ -4,7 +4,7 @@ import { html, useEffect, useId, useRef, useSignal } from "./vendor/view.js";
 import { HostError } from "./api.js";
 import { config } from "./config.js";
 import { Icon } from "./icons.js";
-import { appName, notice, setUp, signIn } from "./state.js";
+import { appName, notice, setUp, shell, signIn } from "./state.js";
 
 const MIN_PASSWORD = 12;
 
@@ -92,6 +92,19 @@ function CardPage({ title, children }) {
 }
 
 export function SignIn() {
+  const elsewhere = shell.value?.sign_in_url;
+  return elsewhere ? html`<${SignInElsewhere} href=${elsewhere} />` : html`<${SignInForm} />`;
+}
+
+/** The application around this host signs people in. @param {{ href: string }} props */
+const SignInElsewhere = ({ href }) =>
+  html`<${CardPage} title="Sign in">
+    <h1>Sign in</h1>
+    <p class="muted">${notice.value || "You need to sign in to open this page."}</p>
+    <a class="button primary wide" rel="external" href=${href}>Go to the sign-in page</a>
+  <//>`;
+
+function SignInForm() {
   const { form, busy, message, submit } = useForm(({ username, password }) => signIn(username, password));
   return html`<${CardPage} title="Sign in">
     <form ref=${form} onSubmit=${submit}>

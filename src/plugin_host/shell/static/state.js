@@ -57,6 +57,11 @@ export async function setUp(values) {
 
 /** Sign out and start afresh: a new document keeps nothing in memory of whoever was here. */
 export async function signOut() {
+  const elsewhere = shell.value?.sign_out_url;
+  if (elsewhere) {
+    location.assign(elsewhere);
+    return;
+  }
   try {
     await request("/api/core/auth/logout", { method: "POST" });
   } catch (error) {

@@ -1,5 +1,5 @@
 // A small screen as an author would write it: a list, one person, a form with a guard.
-import { html, render, useEffect, useState } from "plugin-host/view";
+import { html, render, useEffect, useRef, useState } from "plugin-host/view";
 import { label } from "./parts.js";
 
 function List({ host }) {
@@ -31,9 +31,9 @@ function One({ host, id }) {
 }
 
 function Form({ host }) {
-  const [dirty, setDirty] = useState(false);
-  useEffect(() => host.leaveGuard(() => dirty), [dirty]);
-  return html`<h1>New person</h1><form class="card" onInput=${() => setDirty(true)} onSubmit=${(event) => event.preventDefault()}>
+  const dirty = useRef(false);
+  useEffect(() => host.leaveGuard(() => dirty.current), []);
+  return html`<h1>New person</h1><form class="card" onInput=${() => (dirty.current = true)} onSubmit=${(event) => event.preventDefault()}>
     <label>Name<input name="name" required /></label>
     <div class="field"><label for="mail">E-mail</label><input id="mail" type="email" aria-invalid="true" aria-describedby="mail-told" /><small class="err" id="mail-told">Somebody has this address already.</small></div>
     <label>Company<select><option>None</option><option>Analytical Ltd</option></select></label>
