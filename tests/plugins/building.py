@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import plugin_host
 from plugin_host.plugins.plan import Candidate, Found
 from plugin_host.sdk.manifest import MenuFile, PermissionsFile, PluginManifest
 
-CORE: Final = Path(__file__).parents[2] / "src" / "plugin_host" / "core"
+CORE: Final = Path(plugin_host.__file__).parent / "core"
 HOOKS: Final = "from plugin_host.sdk import hookimpl\n\n@hookimpl\ndef register_routes():\n    return []\n"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from plugin_host.sdk.context import Actor, UnitOfWork
 
 T = TypeVar("T")
-S = TypeVar("S", bound="Select[Any]")
+S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
 
 
 class Decisions(Access):
@@ -42,8 +42,13 @@ class Decisions(Access):
         return self._may(self._snapshot.catalogue.entry(permission), obj)
 
     async def require(self, permission: str, obj: object | None = None) -> None:
-        """Go on only if the actor may: otherwise `Problem` 403, or 404 if `obj` may not even be seen."""
+        """Go on only if the actor may: otherwise `Problem` 403, or 404 if `obj` may not even be seen.
+
+        Nobody in particular gets 401: signing in may help.
+        """
         if not await self.can(permission, obj):
+            if not self._actor.signed_in:
+                raise Problem(401, "not_signed_in", "Sign in first.")
             raise _forbidden(permission) if obj is None or self._seen(obj) else _not_found()
 
     async def get(self, model: type[T], id: str, permission: str) -> T:  # noqa: A002 - the contract's name

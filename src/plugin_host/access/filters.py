@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from plugin_host.access.snapshot import Rule, Snapshot
     from plugin_host.sdk.context import Actor
 
-S = TypeVar("S", bound="Select[Any]")
+S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
 
 
 def permitted(statement: S, snapshot: Snapshot, actor: Actor, permission: str) -> S:
@@ -38,7 +38,7 @@ def permitted(statement: S, snapshot: Snapshot, actor: Actor, permission: str) -
     return statement.where(*(_clause(rules, entity, snapshot, actor) for entity in entities))
 
 
-def _entities(statement: Select[Any], typ: str, permission: str) -> list[Any]:
+def _entities(statement: Select[*tuple[Any, ...]], typ: str, permission: str) -> list[Any]:
     selected = {
         id(entity): entity for column in statement.column_descriptions if (entity := column["entity"]) is not None
     }

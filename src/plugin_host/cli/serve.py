@@ -105,6 +105,7 @@ async def _serve(host: PluginHost, settings: Settings, listening: socket.socket)
 
 
 async def _announce(host: PluginHost, listening: socket.socket) -> None:
+    listening.listen(2048)  # whoever reads the address below may call at once
     for entry in host.standing.generation.plan.entries:
         if entry.reason is not None:
             click.echo(f"{entry.id} is {entry.state}: {entry.reason.text} {entry.reason.way_out}", err=True)

@@ -17,7 +17,7 @@ from plugin_host.shell.assets import Assets
 from plugin_host.shell.screens import PlacedScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from plugin_host.database import Database
     from plugin_host.plugins.generation import Generation
@@ -98,7 +98,7 @@ def stand(generation: Generation) -> Standing:
         menu=tuple(_menu(declared, found)),
         screens=tuple(screen for plugin in declared for screen in _screens(plugin, found[plugin], scanned)),
         assets=scanned,
-        objects=_objects(frozenset(declared)),
+        objects=objects_of(declared),
     )
 
 
@@ -154,8 +154,8 @@ def _menu(declared: Mapping[str, object], found: Mapping[str, Found]) -> Iterabl
             )
 
 
-def _objects(plugins: frozenset[str]) -> dict[str, type[PluginBase]]:
-    """Find the class of each object scope: `__object__` of the models of active plugins."""
+def objects_of(plugins: Collection[str]) -> dict[str, type[PluginBase]]:
+    """Find the class of each object scope: `__object__` of the models of these plugins, which are imported."""
     classes: dict[str, type[PluginBase]] = {}
     todo: list[type[PluginBase]] = list(PluginBase.__subclasses__())
     while todo:

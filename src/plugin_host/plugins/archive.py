@@ -1,7 +1,7 @@
 """Unpack an archive that may be hostile: everything is judged by its directory before the first byte is written.
 
-The limits are those of the trust pages: at most 10,000 files, 200 MB, a hundredfold compression; no links, no way
-out of the folder, and no two names that one file system takes for one.
+The limits: at most 10,000 files, 200 MB, a hundredfold compression; no links, no way out of the folder, and no two
+names that one file system takes for one.
 """
 
 from __future__ import annotations

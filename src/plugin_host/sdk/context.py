@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from plugin_host.sdk.contributions import ServiceKey
 
 T = TypeVar("T")
-S = TypeVar("S", bound="Select[Any]")
+S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
 Settings_co = TypeVar("Settings_co", covariant=True)
 
 
@@ -81,7 +81,7 @@ class Access(ABC):
 
     @abstractmethod
     async def require(self, permission: str, obj: object | None = None) -> None:
-        """Go on only if the actor may: otherwise `Problem` 403, or 404 if `obj` may not even be seen."""
+        """Go on only if the actor may: otherwise `Problem` 403, 404 if `obj` may not even be seen, 401 of nobody."""
 
     @abstractmethod
     async def get(self, model: type[T], id: str, permission: str) -> T:  # noqa: A002 - the contract's name
