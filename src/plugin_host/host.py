@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from plugin_host.migrations.runner import Outcome
     from plugin_host.plugins.plan import Candidate, Found, Plan, PlanEntry
     from plugin_host.sdk.context import Users
+    from plugin_host.sdk.contributions import Health
 
 log = logging.getLogger("plugin_host")
 
@@ -82,6 +83,7 @@ class PluginHost(HostView):
         self.settings = settings or Settings()
         public_url = self.settings.public_url or ""
         self.database = Database(self.settings.database_url, schema=self.settings.schema, engine=engine)
+        self.users = users
         self.core = Core(self.settings, self.database, users)
         self._planner = Planner(self.settings, self.database, objects=plugins, candidates=candidates, safe=safe)
         self._offers = Offers()
@@ -183,6 +185,11 @@ class PluginHost(HostView):
     def setup_required(self) -> bool:
         """Whether there was no administrator when somebody last looked."""
         return self.core.setup_required
+
+    @property
+    def health_checks(self) -> Sequence[tuple[str, Callable[[], Awaitable[Health]]]]:
+        """The health checks of the active plugins, each with its plugin's id."""
+        return [(plugin, check) for plugin, each in self._running.items() for check in each.contributions.health]
 
     @property
     def ready(self) -> bool:

@@ -270,11 +270,10 @@ def test_each_contribution_comes_by_its_kind(tmp_path: Path) -> None:
     code += hook("register_routes", "[check]")
     code += hook("register_commands", "[greet]")
     code += hook("register_health", "[check]")
-    code += hook("register_authenticators", "[check]")
     result = contributed(tmp_path, code)
     assert isinstance(result.services[0], Service)
     assert [command.name for command in result.commands] == ["greet"]
-    assert (len(result.routes), len(result.health), len(result.authenticators)) == (1, 1, 1)
+    assert (len(result.routes), len(result.health)) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +282,6 @@ def test_each_contribution_comes_by_its_kind(tmp_path: Path) -> None:
         (hook("register_services", "[5]"), "register_services returns 5 (item 0), which is not a Service."),
         (hook("register_commands", "[print]"), "(item 0), which is not a click command."),
         (hook("register_health", "['ok']"), "register_health returns 'ok' (item 0), which is not a function."),
-        (hook("register_authenticators", "[5]"), "register_authenticators returns 5 (item 0)"),
         (
             "import click\n" + hook("register_commands", "[click.Command('a'), click.Command('a')]"),
             "register_commands returns two commands 'a'.",

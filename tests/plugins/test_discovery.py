@@ -298,11 +298,11 @@ def test_a_folder_with_the_name_of_a_module_is_a_clash(tmp_path: Path) -> None:
 def test_a_folder_with_the_name_of_a_module_that_is_not_imported_yet_is_a_clash(
     tmp_path: Path, site_packages: Path
 ) -> None:
-    (site_packages / "hello.py").write_text("")
-    make_folder_plugin(tmp_path / "plugins", "hello")
+    (site_packages / "taken.py").write_text("")
+    make_folder_plugin(tmp_path / "plugins", "taken")
     reason = find(folders=[tmp_path / "plugins"]).fault
     assert reason is not None
-    assert str(site_packages / "hello.py") in reason.text
+    assert str(site_packages / "taken.py") in reason.text
 
 
 def test_a_folder_that_python_would_find_by_itself_is_no_clash(tmp_path: Path, site_packages: Path) -> None:

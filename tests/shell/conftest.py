@@ -210,12 +210,6 @@ def make_host(serve: Callable[[FakeHost], FakeHost]) -> Callable[..., FakeHost]:
     return lambda **options: serve(FakeHost(**options))
 
 
-@pytest.fixture(scope="session")
-def base_url() -> str:
-    """Stand in for the plugin's own, which pytest 9 warns about; our hosts have addresses of their own."""
-    return ""
-
-
 class Watch:
     """What a page complained about, and whom it called."""
 

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from pathlib import Path
@@ -20,8 +21,6 @@ from plugin_host.cli.hosts import host_options, open_host
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-
-    import uvicorn
 
     from plugin_host.host import PluginHost
     from plugin_host.settings import Settings
@@ -101,7 +100,7 @@ def _serve_one(host: PluginHost, settings: Settings, address: str | None, port: 
 async def _serve(host: PluginHost, settings: Settings, listening: socket.socket) -> None:
     async with host.lifespan():
         await _announce(host, listening)
-        await _server(host.asgi, settings).serve(sockets=[listening])
+        await _listen_until_told(host.asgi, settings, listening)
 
 
 async def _announce(host: PluginHost, listening: socket.socket) -> None:
@@ -115,10 +114,22 @@ async def _announce(host: PluginHost, listening: socket.socket) -> None:
     click.echo(f"plugin-host is running at {_address(listening)} (Ctrl+C stops it)")
 
 
-def _server(app: Any, settings: Settings) -> uvicorn.Server:
+async def _listen_until_told(app: Any, settings: Settings, listening: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM; the host is stopped by whoever called this.
+
+    uvicorn raises the signal again when it has stopped, to end the process. The host is still running then:
+    a handler that does nothing lets it stop in order.
+    """
     import uvicorn  # noqa: PLC0415 - lazy
 
-    return uvicorn.Server(uvicorn.Config(app, **_uvicorn_options(settings), lifespan="off"))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _noted)
+    config = uvicorn.Config(app, **_uvicorn_options(settings), lifespan="off")
+    await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def _noted(_number: int, _frame: object) -> None:
+    """Take note of a signal that has been acted upon already."""
 
 
 def _uvicorn_options(settings: Settings) -> dict[str, Any]:
@@ -237,7 +248,7 @@ async def _demo(host: PluginHost, settings: Settings, listening: socket.socket) 
         click.echo("Demonstration: the data is thrown away when it stops. Sign in as")
         for name, given in accounts.items():
             click.echo(f"  {name:<8} password {passwords[name]}   ({', '.join(given) or 'no roles'})")
-        await _server(host.asgi, settings).serve(sockets=[listening])
+        await _listen_until_told(host.asgi, settings, listening)
 
 
 def _is_loopback(host: str) -> bool:

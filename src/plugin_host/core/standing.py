@@ -17,12 +17,13 @@ from plugin_host.shell.assets import Assets
 from plugin_host.shell.screens import PlacedScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from plugin_host.database import Database
     from plugin_host.plugins.generation import Generation
     from plugin_host.plugins.plan import Found, Plan
-    from plugin_host.sdk.context import Actor
+    from plugin_host.sdk.context import Actor, Users
+    from plugin_host.sdk.contributions import Health
     from plugin_host.sdk.manifest import MenuItem
     from plugin_host.settings import Settings
 
@@ -64,11 +65,17 @@ class HostView(ABC):
 
     settings: Settings
     database: Database
+    users: Users | None
 
     @property
     @abstractmethod
     def standing(self) -> Standing:
         """What stands now."""
+
+    @property
+    @abstractmethod
+    def health_checks(self) -> Sequence[tuple[str, Callable[[], Awaitable[Health]]]]:
+        """The health checks of the active plugins, each with its plugin's id."""
 
     @property
     @abstractmethod

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from plugin_host.plugins.plan import Found
     from plugin_host.plugins.relay import Relay
-    from plugin_host.sdk.context import Identity, PluginContext
+    from plugin_host.sdk.context import PluginContext
     from plugin_host.sdk.contributions import Health
     from plugin_host.sdk.manifest import PluginManifest
 
@@ -57,7 +57,6 @@ class Contributions:
     routes: tuple[Any, ...] = ()
     commands: tuple[click.Command, ...] = ()
     health: tuple[Callable[[], Awaitable[Health]], ...] = ()
-    authenticators: tuple[Callable[[Any], Awaitable[Identity | None]], ...] = ()
 
 
 def declare(relay: Relay, found: Found, config: Mapping[str, Any]) -> Declared:
@@ -87,7 +86,6 @@ def contribute(relay: Relay, context: PluginContext[Any]) -> Contributions:
         routes=tuple(relay.call("register_routes", context=context)),
         commands=tuple(_commands(relay, context)),
         health=tuple(_callables(relay, "register_health", context)),
-        authenticators=tuple(_callables(relay, "register_authenticators", context)),
     )
 
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 ASYNC_HOOKS: Final = frozenset({"startup", "shutdown", "sample_data"})
 """Hooks that may be written with `async def`; the others are called while nothing else runs."""
 
-NOT_SERVED: Final = frozenset({"register_events", "register_event_handlers", "register_jobs"})
+NOT_SERVED: Final = frozenset(
+    {"register_authenticators", "register_events", "register_event_handlers", "register_jobs"}
+)
 """Hooks of the contract that this release does not serve: implementing one is refused, not ignored."""
 
 _FIX: Final = "Correct the plugin and restart, or disable it."

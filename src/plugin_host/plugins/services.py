@@ -28,7 +28,7 @@ class Offers:
             raise PluginFault(
                 Reason(
                     code="hook_invalid",
-                    text=f"register_services of {plugin} offers {name!r}: names of its services begin with '{plugin}.'.",
+                    text=f"register_services of {plugin} offers {name!r}: its services' names begin with '{plugin}.'.",
                     culprits=(plugin,),
                     way_out=f"Rename the key to {plugin}.{name.rpartition('.')[2]}.",
                 )
@@ -70,7 +70,10 @@ class _Door(Services):
     def get(self, key: ServiceKey[T]) -> T:
         owner = key.name.partition(".")[0]
         if self._seen is not None and owner not in self._seen:
-            msg = f"{self._caller} asks for service {key.name!r} but does not require {owner!r}: add it to requires or optional in plugin.json"
+            msg = (
+                f"{self._caller} asks for service {key.name!r} but does not require {owner!r}: "
+                "add it to requires or optional in plugin.json"
+            )
             raise LookupError(msg)
         offer = self._offers.find(key.name)
         if offer is None:

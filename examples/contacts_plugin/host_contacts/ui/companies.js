@@ -59,7 +59,7 @@ function Row({ host, company, mayChange }) {
     </th>
     <td>${company.website && html`<a href=${company.website} target="_blank" rel="noreferrer">${company.website}</a>`}</td>
     <td class="num">
-      <a href=${host.url(withQuery("/people", { company_id: company.id }))} aria-label="People of ${company.name}">
+      <a href=${host.url(withQuery("/people", { company_id: company.id }))} aria-label="${company.people} people of ${company.name}">
         ${company.people}
       </a>
     </td>

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from plugin_host.core.standing import HostView
+    from plugin_host.sdk.contributions import Health
+
+log = logging.getLogger("plugin_host")
+
+LIMIT: Final = 2.0
+"""Seconds that a plugin's health check may take."""
 
 # An operator's wish is no fault; these are.
 FAULTS = frozenset({"refused", "blocked", "pending", "quarantined"})
@@ -23,10 +33,24 @@ def health_endpoints(host: HostView) -> dict[str, Any]:
         if not host.ready:
             await _answer(send, 503, {"status": "starting"})
             return
-        faulty = any(entry.state in FAULTS for entry in host.standing.generation.plan.entries)
-        await _answer(send, 200, {"status": "degraded" if faulty else "ok"})
+        parked = any(entry.state in FAULTS for entry in host.standing.generation.plan.entries)
+        healthy = not parked and all(await asyncio.gather(*(_ask(*each) for each in host.health_checks)))
+        await _answer(send, 200, {"status": "ok" if healthy else "degraded"})
 
     return {"/health/live": live, "/health/ready": ready}
+
+
+async def _ask(plugin: str, check: Callable[[], Awaitable[Health]]) -> bool:
+    """Tell whether a plugin says that it is well, within two seconds; whatever it raises is a no."""
+    try:
+        async with asyncio.timeout(LIMIT):
+            health = await check()
+    except Exception as error:  # noqa: BLE001 - a plugin's check may raise anything
+        log.warning("the health check of %s failed: %r", plugin, error)
+        return False
+    if health.status != "ok":
+        log.warning("plugin %s is %s: %s", plugin, health.status, health.detail)
+    return health.status == "ok"
 
 
 async def _answer(send: Any, status: int, body: dict[str, str]) -> None:

@@ -48,6 +48,7 @@ def shell_routes(host: HostView) -> list[Any]:
             "contract": 1,
             "plugins": _plugins(standing, actor),
             "setup_required": host.setup_required,
+            **_elsewhere(host),
         }
 
     @get("/menu", permission="public")
@@ -79,11 +80,25 @@ def menu_of(standing: Standing, actor: Actor) -> dict[str, Any]:
     return {"items": visible(standing.menu, lambda name: standing.may(actor, name))}
 
 
-def _plugins(standing: Standing, actor: Actor) -> dict[str, dict[str, str]]:
-    """Name the plugins whose screens this person may see: nobody learns of others."""
+def _elsewhere(host: HostView) -> dict[str, str | None]:
+    """Say where people sign in and out, when the embedding application does that."""
+    if host.users is None:
+        return {}
+    return {"sign_in_url": host.users.sign_in_url, "sign_out_url": host.users.sign_out_url}
+
+
+def _plugins(standing: Standing, actor: Actor) -> dict[str, dict[str, Any]]:
+    """Name the plugins whose screens this person may see, with their texts: nobody learns of others."""
     seen = {screen.plugin for screen in standing.screens if standing.may(actor, screen.permission)}
-    entries = standing.generation.plan.active
-    return {entry.id: {"name": entry.name, "version": entry.version or ""} for entry in entries if entry.id in seen}
+    return {
+        entry.id: {
+            "name": entry.name,
+            "version": entry.version or "",
+            "locales": standing.assets[entry.id].locales if entry.id in standing.assets else {},
+        }
+        for entry in standing.generation.plan.active
+        if entry.id in seen
+    }
 
 
 async def _answer(standing: Standing, actor: Actor, access: Access, check: Check) -> bool:

@@ -111,6 +111,9 @@ export function showScreen(screen, stage, { shell, onShown, onError, onHeading }
   };
 
   const start = async () => {
+    if (screen.kind !== "module") {
+      throw new Error(`Its screen "${screen.id}" is of kind "${screen.kind}", which this version of the host does not show.`);
+    }
     const box = stage.appendChild(document.createElement("div"));
     signal.addEventListener("abort", () => box.remove(), { once: true });
     const [module, body, texts] = await Promise.all([

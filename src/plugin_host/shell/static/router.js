@@ -101,6 +101,15 @@ export function match(screens, path) {
   return fits.sort((one, other) => other.path.length - one.path.length)[0] ?? null;
 }
 
+/**
+ * Where the address of a plugin leads that has no screen there: to the first of its screens.
+ * @param {readonly Screen[]} screens @param {string} path
+ * @returns {string | null}
+ */
+export function firstScreen(screens, path) {
+  return screens.find((screen) => path.replace(/\/$/, "") === `/${screen.plugin}`)?.path ?? null;
+}
+
 /** @param {PopStateEvent} event */
 async function popped(event) {
   if (expected) {

@@ -7,7 +7,7 @@ import { Home } from "./home.js";
 import { Notices } from "./layers.js";
 import { Layout } from "./layout.js";
 import { PluginView } from "./plugin-view.js";
-import { focused, go, inside, match, place, startRouter } from "./router.js";
+import { focused, go, inside, firstScreen, match, place, startRouter } from "./router.js";
 import { SetUp, SignIn } from "./sign-in.js";
 import { appName, failure, refresh, shell, status, user } from "./state.js";
 import { startTheme } from "./theme.js";
@@ -40,6 +40,8 @@ function Content() {
     document.title = `${title} · ${appName.value}`;
     if (!screen) enter();
   }, [key]);
+  const first = screen ? null : firstScreen(shell.value?.screens ?? [], path);
+  if (first) return html`<${Redirect} to=${first} />`;
   if (screen) return html`<${PluginView} key=${key} screen=${screen} onSettled=${enter} />`;
   return path === "/" ? html`<${Home} />` : html`<${NotFound} />`;
 }
