@@ -7,7 +7,6 @@ machine's speed drifts, so both sides are measured in turn and the medians of th
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import statistics

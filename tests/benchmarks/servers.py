@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import litestar
 import msgspec
 import uvicorn
 
-from plugin_host.sdk import Actor, get, hookimpl
+from plugin_host.sdk import get, hookimpl
 
 
 class Item(msgspec.Struct):
@@ -40,8 +39,8 @@ def plugin(word: str, routes: int = 1) -> object:
         return get(f"/r{number}/{{item:int}}", permission=f"{word}.view")(read)
 
     class Plugin:
-        manifest = {"id": word, "name": word, "version": "1.0", "requires": {"core": ">=1.0,<2"}}
-        permissions = {
+        manifest: ClassVar = {"id": word, "name": word, "version": "1.0", "requires": {"core": ">=1.0,<2"}}
+        permissions: ClassVar = {
             "permissions": [{"name": f"{word}.view", "title": "See"}],
             "roles": [{"name": f"{word}.viewer", "title": "Viewer", "grants": [{"permission": f"{word}.view"}]}],
         }

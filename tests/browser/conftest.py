@@ -85,12 +85,15 @@ def open_page(browser: Browser) -> Iterator[Callable[[str], Page]]:
         page = browser.new_context().new_page()
         seen = Watched(page)
         watched.append(seen)
-        page.on("console", lambda message: message.type in ("error", "warning") and seen.complaints.append(message.text))
+        page.on(
+            "console", lambda message: message.type in ("error", "warning") and seen.complaints.append(message.text)
+        )
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         origin = "/".join(address.split("/", 3)[:3])
         page.on("request", lambda request: _check_origin(seen, request.url, origin))
         page.add_init_script(
-            "addEventListener('securitypolicyviolation', (e) => console.error('CSP ' + e.violatedDirective + ' ' + e.blockedURI))"
+            "addEventListener('securitypolicyviolation',"
+            " (e) => console.error('CSP ' + e.violatedDirective + ' ' + e.blockedURI))"
         )
         page.goto(address)
         return page

@@ -126,10 +126,10 @@ def test_an_administrator_sees_the_plugins_and_adds_a_person(demo: Served, open_
 def test_the_first_start_is_set_up_with_the_code_from_the_console(
     fresh: Served, open_page: Callable[[str], Page]
 ) -> None:
-    code = re.search(r"^Set-up code: ([0-9A-Z]{4}-[0-9A-Z]{4})$", fresh.printed, re.M)
+    code = re.search(r"^Set-up code: ([0-9A-Z]{4}-[0-9A-Z]{4})$", fresh.printed, re.MULTILINE)
     assert code is not None, fresh.printed
     page = open_page(fresh.address)
-    page.get_by_label(re.compile("code", re.I)).fill(code[1])
+    page.get_by_label(re.compile("code", re.IGNORECASE)).fill(code[1])
     page.get_by_label("User name").fill("ada")
     page.get_by_label("Password", exact=True).fill("correct horse battery staple")
     page.get_by_label("Password again", exact=True).fill("correct horse battery staple")

@@ -12,7 +12,6 @@ from plugin_host import PluginHost, Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 PASSWORD = "correct-horse-battery"
@@ -49,7 +48,9 @@ def client(host: PluginHost) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def signed_in(host: PluginHost, username: str = "root", roles: tuple[str, ...] = ()) -> AsyncIterator[httpx.AsyncClient]:
+async def signed_in(
+    host: PluginHost, username: str = "root", roles: tuple[str, ...] = ()
+) -> AsyncIterator[httpx.AsyncClient]:
     """Sign somebody in, adding them if they are not `root`."""
     if username != "root":
         await host.core.add_user(username, PASSWORD, roles=roles)

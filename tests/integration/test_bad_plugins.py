@@ -80,7 +80,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "refused",
         "manifest_invalid",
     ),
-    "missing dependency": ({"code": GOOD, "requires": {"core": ">=1.0", "gone": ">=1"}}, "refused", "dependency_missing"),
+    "missing dependency": (
+        {"code": GOOD, "requires": {"core": ">=1.0", "gone": ">=1"}},
+        "refused",
+        "dependency_missing",
+    ),
     "other core": ({"code": GOOD, "requires": {"core": ">=2"}}, "refused", "core_incompatible"),
     "unknown key in plugin.json": ({"code": GOOD, "colour": "red"}, "refused", "manifest_invalid"),
 }
@@ -93,7 +97,9 @@ async def test_a_bad_plugin_is_parked_and_the_good_one_serves(
     options, state, code = CASES[case]
     folders = folder_plugin("good", GOOD)
     folder_plugin("bad", **options)
-    host = PluginHost(msgspec.structs.replace(settings, loader=msgspec.structs.replace(settings.loader, folders=(str(folders),))))
+    host = PluginHost(
+        msgspec.structs.replace(settings, loader=msgspec.structs.replace(settings.loader, folders=(str(folders),)))
+    )
     async with running(host), signed_in(host) as browser:
         shown = (await browser.get("/api/core/plugins/bad")).json()
         assert (shown["state"], shown["reason"]["code"]) == (state, code), shown
@@ -106,7 +112,9 @@ async def test_a_bad_plugin_is_parked_and_the_good_one_serves(
         assert (await browser.get("/health/ready")).json() == {"status": "degraded"}
 
 
-SICK = GOOD + """
+SICK = (
+    GOOD
+    + """
 from plugin_host.sdk import Health
 
 @hookimpl
@@ -115,6 +123,7 @@ def register_health():
         return Health("failed", "no paper")
     return [printer]
 """
+)
 
 
 async def test_a_plugin_that_is_not_well_makes_the_host_degraded(

@@ -124,7 +124,9 @@ def test_users_before_the_first_start_end_the_set_up_state(run: Run, tmp_path: P
 
 
 def test_a_user_with_an_unknown_role_is_not_made(run: Run) -> None:
-    done = run("users", "create", "ada", "--role", "contacts.emperor", "--password-file", "-", stdin="a-long-password\n")
+    done = run(
+        "users", "create", "ada", "--role", "contacts.emperor", "--password-file", "-", stdin="a-long-password\n"
+    )
     assert done.returncode == 1
     assert "contacts.emperor" in done.stderr
     assert json.loads(run("users", "list", "--json").stdout)["items"] == []

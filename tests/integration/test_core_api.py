@@ -148,7 +148,9 @@ async def test_every_answer_has_the_headers_that_protect_it(host: PluginHost) ->
 async def test_a_call_from_another_origin_is_refused(host: PluginHost) -> None:
     async with signed_in(host) as browser:
         answer = await browser.post(
-            "/api/contacts/people", json={"name": "Eve"}, headers={"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
+            "/api/contacts/people",
+            json={"name": "Eve"},
+            headers={"sec-fetch-site": "cross-site", "origin": "https://evil.test"},
         )
         assert answer.status_code == 403
         assert answer.json()["type"] == "urn:plugin-host:problem:cross_origin"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 import pytest
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 class Greeter:
     """A plugin handed over as an object."""
 
-    manifest = {"id": "greeter", "name": "Greeter", "version": "1.0", "requires": {"core": ">=1.0,<2"}}
+    manifest: ClassVar = {"id": "greeter", "name": "Greeter", "version": "1.0", "requires": {"core": ">=1.0,<2"}}
 
     @hookimpl
     def register_routes(self) -> list[Any]:
@@ -76,7 +76,9 @@ async def served(app: Any) -> AsyncIterator[httpx.AsyncClient]:
 
     inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     outbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    task = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, outbox.put))
+    task = asyncio.create_task(
+        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, outbox.put)
+    )
     await inbox.put({"type": "lifespan.startup"})
     assert (await outbox.get())["type"] == "lifespan.startup.complete"
     try:
@@ -92,7 +94,9 @@ BRIDGES = {"starlette": (starlette_app, embed.starlette), "fastapi": (fastapi_ap
 
 
 @pytest.mark.parametrize("framework", BRIDGES)
-async def test_the_host_answers_below_its_prefix_and_the_application_elsewhere(framework: str, host: PluginHost) -> None:
+async def test_the_host_answers_below_its_prefix_and_the_application_elsewhere(
+    framework: str, host: PluginHost
+) -> None:
     make, bridge = BRIDGES[framework]
     async with served(bridge(make(), host, "/plugins")) as browser:
         answer = await browser.get("/plugins/api/greeter/hello", headers={"x-user": "ada"})

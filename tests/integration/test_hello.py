@@ -20,7 +20,7 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "first-plugin.md"
 def files_of_the_tutorial() -> dict[str, str]:
     """Cut the two files out of the page: what people type is what is tested."""
     text = TUTORIAL.read_text(encoding="utf-8")
-    blocks = re.findall(r"^:caption: plugins/hello/(\S+)\n\n(.*?)^```", text, re.S | re.M)
+    blocks = re.findall(r"^:caption: plugins/hello/(\S+)\n\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     return dict(blocks)
 
 

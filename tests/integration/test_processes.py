@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str],
 
 
 def ready(address: str) -> str:
-    with urllib.request.urlopen(f"{address}/health/ready", timeout=10) as answer:
-        return str(json.load(answer)["status"])
+    return str(httpx.get(f"{address}/health/ready", timeout=10).json()["status"])
 
 
 def test_a_server_ends_cleanly_when_it_is_asked_to(start: Start) -> None:
@@ -126,7 +124,7 @@ def eventually(ask: Callable[[], str]) -> str:
     while True:
         try:
             return ask()
-        except OSError:
+        except httpx.TransportError:
             if time.monotonic() > until:
                 raise
             time.sleep(0.2)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pytest-playwright is not installed")
-expect = playwright.expect
 pytestmark = pytest.mark.browser
 
 PASSWORD = "correct horse battery"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pytest-playwright is not installed")
-expect = playwright.expect
 pytestmark = pytest.mark.browser
 
 # Runs with the object that the contacts view was handed.

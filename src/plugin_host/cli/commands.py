@@ -58,9 +58,7 @@ async def _call(host: PluginHost, plugin: str, rest: Sequence[str]) -> None:
             _connect(command, host, plugin, loop)
             group.add_command(command)
         # click is synchronous: it runs in a thread, and each callback comes back to this loop.
-        await asyncio.to_thread(
-            group.main, list(rest), prog_name=f"plugin-host {plugin}", standalone_mode=False
-        )
+        await asyncio.to_thread(group.main, list(rest), prog_name=f"plugin-host {plugin}", standalone_mode=False)
 
 
 def _connect(command: click.Command, host: PluginHost, plugin: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -79,7 +77,7 @@ def _connect(command: click.Command, host: PluginHost, plugin: str, loop: asynci
     command.callback = call
 
 
-async def _in_work(  # noqa: PLR0913 - one call, spelt out
+async def _in_work(
     host: PluginHost,
     plugin: str,
     callback: Callable[..., Any],

@@ -49,7 +49,9 @@ async def _look(config: str | None, app: str | None) -> dict[str, Any]:
     return {"pending": steps, "applied": [], "faults": dict(pending.faults), "orphans": list(pending.orphans)}
 
 
-async def _do(config: str | None, app: str | None, plugin: str | None, to: str | None, *, quiet: bool) -> dict[str, Any]:
+async def _do(
+    config: str | None, app: str | None, plugin: str | None, to: str | None, *, quiet: bool
+) -> dict[str, Any]:
     host = open_host(config, app)
     loop = asyncio.get_running_loop()
 

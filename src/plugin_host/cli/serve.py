@@ -35,7 +35,9 @@ WORKER: Final = "_PLUGIN_HOST_WORKER"
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (default: server.port, 8000).")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes (default: server.workers, 1).")
 @click.option("--reload", is_flag=True, help="Start anew when a source file changes; for development.")
-@click.option("--safe", is_flag=False, flag_value="*", metavar="[=ID,…]", help="Start without plugins, or without these.")
+@click.option(
+    "--safe", is_flag=False, flag_value="*", metavar="[=ID,…]", help="Start without plugins, or without these."
+)
 @click.option("--demo", is_flag=True, help="Loopback only, throw-away data, made-up people and three accounts.")
 def serve(  # noqa: PLR0913 - the contract's options
     config: str | None,

@@ -23,7 +23,9 @@ def users() -> None:
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role to give; may be said several times.")
 @click.option("--display", help="The name that people read (default: the user name).")
-@click.option("--password-file", "password_file", metavar="FILE|-", help="Read the password from a file, or - for standard input.")
+@click.option(
+    "--password-file", "password_file", metavar="FILE|-", help="Read the password from a file, or - for standard input."
+)
 @host_options
 @json_option
 def create(  # noqa: PLR0913 - the contract's options

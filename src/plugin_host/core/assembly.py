@@ -177,7 +177,7 @@ def _check_conditions(found: Found) -> None:
                 raise PluginFault(
                     Reason(
                         code="manifest_invalid",
-                        text=f"permissions.json of {found.id}: role {role.name} grants {grant.permission} where {error}.",
+                        text=f"permissions.json of {found.id}: {role.name} grants {grant.permission} where {error}.",
                         culprits=(found.id,),
                         way_out="Name fields of the model of that object, or correct the model.",
                     )

@@ -9,13 +9,12 @@ import asyncio
 import dataclasses
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from plugin_host import registry
 from plugin_host.database import DatabaseError
-from plugin_host.migrations.planning import MigrationPlan
 from plugin_host.migrations.runner import Outcome, Runner, Source
 from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from plugin_host.database import Database
+    from plugin_host.migrations.planning import MigrationPlan
     from plugin_host.plugins.plan import Candidate, Plan, PlanEntry, State
     from plugin_host.settings import Settings
 
@@ -57,8 +57,10 @@ def state_of(reason: Reason) -> State:
 
 
 class Planner:
-    """Makes plans for one host. `objects` are plugins that an application hands over; `candidates` are looked
-    at without being installed, in place of an installed one of that id; `safe` leaves plugins out.
+    """Makes plans for one host.
+
+    `objects` are plugins that an application hands over; `candidates` are looked at without being installed, in
+    place of an installed one of that id; `safe` leaves plugins out.
     """
 
     def __init__(
@@ -97,9 +99,7 @@ class Planner:
         sources = _sources(await self.plan())
         return await asyncio.to_thread(Runner(self._database).pending, sources)
 
-    async def migrate(
-        self, plugin: str | None, to: str | None, progress: Callable[[str], None] | None
-    ) -> Outcome:
+    async def migrate(self, plugin: str | None, to: str | None, progress: Callable[[str], None] | None) -> Outcome:
         """Bring the tables of those that may run up to date."""
         self.prepare()
         sources = _sources(await self.plan())
@@ -129,9 +129,7 @@ class Planner:
 
     def _resolve(self, wishes: Mapping[str, str]) -> Plan:
         loader = self._settings.loader
-        found = discover(
-            folders=[Path(each) for each in loader.folders], objects=self._objects, core=FOLDER
-        )
+        found = discover(folders=[Path(each) for each in loader.folders], objects=self._objects, core=FOLDER)
         instead = {candidate.id for candidate in self._candidates}
         candidates = [*(each for each in found if each.id not in instead), *self._candidates]
         plan = resolve(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from plugin_host.core.standing import HostView
     from plugin_host.database import Database
-    from plugin_host.sdk.context import Users
+    from plugin_host.sdk.context import Actor, Users
     from plugin_host.settings import Settings
 
 STATIC: Final = Path(__file__).parent.parent / "shell" / "static"
@@ -60,7 +60,7 @@ class Core:
         self.sessions = Sessions(idle=idle, absolute=dt.timedelta(seconds=auth.session_absolute), https=https)
         self.principals = Principals(database, roles_of=roles_of, idle=idle, https=https)
         self.page = Page(Assets.scan("core", STATIC), msgspec.to_builtins(settings.theme))
-        self._announce: Callable[[str], None] = lambda code: log.warning("Set-up code: %s", code)
+        self._announce: Callable[[str], None] = _log_code
         self.setup = Setup(database, count_holders=count_holders, announce=lambda code: self._announce(code))
 
     async def setup_needed(self) -> bool:
@@ -80,7 +80,13 @@ class Core:
         return await self.setup.code() if await self.setup_needed() else None
 
     async def add_user(
-        self, username: str, password: str, *, display: str | None = None, roles: Collection[str] = (), checked: bool = True
+        self,
+        username: str,
+        password: str,
+        *,
+        display: str | None = None,
+        roles: Collection[str] = (),
+        checked: bool = True,
     ) -> dict[str, Any]:
         """Add somebody from the command line; without `checked` any password will do, as in a demonstration."""
         profile = check_profile(username, display)
@@ -113,6 +119,10 @@ class Core:
         self.passwords.close()
 
 
+def _log_code(code: str) -> None:
+    log.warning("Set-up code: %s", code)
+
+
 class CorePlugin:
     """The hooks of core."""
 
@@ -130,7 +140,10 @@ class CorePlugin:
         """Offer what stands under /api/core; sign-in and users only where core signs people in."""
         host, core = self._host, self._core
         routes = [*shell_routes(host), *plugin_routes(host), *role_routes(host)]
-        held = lambda actor: host.standing.held(actor)  # noqa: E731 - what stands changes
+
+        def held(actor: Actor) -> list[str]:
+            return host.standing.held(actor)  # of what stands then
+
         if core.users is not None:
             return [*routes, me_route(held)]
         return [

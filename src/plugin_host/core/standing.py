@@ -89,7 +89,7 @@ class HostView(ABC):
 
     @abstractmethod
     async def plan(self) -> Plan:
-        """What starting now would do."""
+        """Say what starting now would do."""
 
 
 def stand(generation: Generation) -> Standing:

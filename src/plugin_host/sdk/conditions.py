@@ -171,7 +171,9 @@ def _operand(raw: object, pointer: str, *, many: bool = False) -> Operand:
 def _comparison(operator: str, left: Operand, right: Operand, pointer: str) -> Compare:
     for side in (left, right):
         if isinstance(side, ActorFact) and side.name != "id":
-            raise ConditionError(pointer, f'actor.{side.name} is a set: use {{"in": [..., {{"actor": "{side.name}"}}]}}')
+            raise ConditionError(
+                pointer, f'actor.{side.name} is a set: use {{"in": [..., {{"actor": "{side.name}"}}]}}'
+            )
         if isinstance(side, Value) and side.value is None and operator not in ("==", "!="):
             raise ConditionError(pointer, f"null has no order: use is_null instead of {operator}")
     return Compare(operator, left, right)

@@ -177,7 +177,7 @@ class Work:
 
     __slots__ = ("_access", "_make_access", "actor", "log", "plugin", "services", "settings", "unit")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a call may ask for by name
         self,
         *,
         plugin: str,

@@ -132,7 +132,9 @@ def _after(
 ) -> ColumnElement[bool]:
     """Select what stands behind the cursor's row in the order: values, then nulls, ties by id."""
     try:
-        made_for, raw, last = msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode() + b"=="), type=tuple[str, Any, str])
+        made_for, raw, last = msgspec.json.decode(
+            base64.urlsafe_b64decode(cursor.encode() + b"=="), type=tuple[str, Any, str]
+        )
         value = None if raw is None else msgspec.convert(raw, column.type.python_type, strict=False)
     except (ValueError, NotImplementedError) as error:  # msgspec's errors are ValueErrors
         raise _wrong("cursor", "not a cursor of this list; start again without it") from error

@@ -42,12 +42,10 @@ class Permission(_Part, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(description="`<id>.<action>`, or `<id>.<object>.<action>` with object scope.")]
     title: Annotated[str, Meta(min_length=1, description="What administrators read.")]
-    scope: Annotated[
-        Literal["type", "object"], Meta(description="Whether it is asked of all, or of one object.")
-    ] = "type"
-    implies: Annotated[
-        tuple[str, ...], Meta(description="Permissions of this plugin that come with this one.")
-    ] = ()
+    scope: Annotated[Literal["type", "object"], Meta(description="Whether it is asked of all, or of one object.")] = (
+        "type"
+    )
+    implies: Annotated[tuple[str, ...], Meta(description="Permissions of this plugin that come with this one.")] = ()
     description: Annotated[str, Meta(description="A sentence for the administrator who grants it.")] = ""
 
 
@@ -244,9 +242,7 @@ class PluginManifest(_File, frozen=True, kw_only=True):
     entry: Annotated[
         str | None, Meta(description="`<module>` or `<module>:<attribute>`; folder plugins only, default the folder.")
     ] = None
-    asks: Annotated[
-        tuple[str, ...], Meta(description="Permissions of other plugins used on a person's behalf.")
-    ] = ()
+    asks: Annotated[tuple[str, ...], Meta(description="Permissions of other plugins used on a person's behalf.")] = ()
     events: EventsDeclared = EventsDeclared()
     data: Data = Data()
     isolation: Annotated[

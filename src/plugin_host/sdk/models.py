@@ -102,7 +102,10 @@ def new_id() -> str:
 
 
 def object_id() -> MappedColumn[str]:
-    """Declare the key of a table whose rows are objects of a permission: `id: Mapped[str] = object_id()`."""
+    """Declare the key of a table whose rows are objects of a permission.
+
+    `id: Mapped[str] = object_id()`: a text of 26 characters, made by `new_id`.
+    """
     return mapped_column(String(26), primary_key=True, default=new_id)
 
 

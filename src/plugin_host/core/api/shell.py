@@ -19,7 +19,7 @@ MAX_CHECKS = 200
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One question: may I do this, with this object?"""
+    """One question: whether I may do this, with this object."""
 
     permission: str
     object: str | None = None
