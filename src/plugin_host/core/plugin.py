@@ -61,7 +61,10 @@ class Core:
         self.principals = Principals(database, roles_of=roles_of, idle=idle, https=https)
         self.page = Page(Assets.scan("core", STATIC), msgspec.to_builtins(settings.theme))
         self._announce: Callable[[str], None] = _log_code
-        self.setup = Setup(database, count_holders=count_holders, announce=lambda code: self._announce(code))
+        self.setup = Setup(database, count_holders=count_holders, announce=self._tell)
+
+    def _tell(self, code: str) -> None:
+        self._announce(code)  # whichever way is the one by then
 
     async def setup_needed(self) -> bool:
         """Tell whether there is no administrator yet; `setup_required` is the answer to the last such question."""
