@@ -85,7 +85,7 @@ class PluginHost(HostView):
         self.database = Database(self.settings.database_url, schema=self.settings.schema, engine=engine)
         self.users = users
         self.core = Core(self.settings, self.database, users)
-        self._planner = Planner(self.settings, self.database, objects=plugins, candidates=candidates, safe=safe)
+        self.planner = Planner(self.settings, self.database, objects=plugins, candidates=candidates, safe=safe)
         self._offers = Offers()
         self._assembly = Assembly(self.settings, self.database, self._offers, self._access)
         self._front = Front(self, self.core)
@@ -115,23 +115,23 @@ class PluginHost(HostView):
 
         What only an import can show is laid over it as the last activation found it.
         """
-        return await self._planner.verified()
+        return await self.planner.verified()
 
     async def migrate(
         self, plugin: str | None = None, to: str | None = None, progress: Callable[[str], None] | None = None
     ) -> Outcome:
         """Bring the tables of core and of every plugin that may run up to date; `plugin` limits it to one."""
-        return await self._planner.migrate(plugin, to, progress)
+        return await self.planner.migrate(plugin, to, progress)
 
     async def pending_migrations(self) -> MigrationPlan:
         """Say which revisions `migrate` would apply; writes nothing."""
-        return await self._planner.pending()
+        return await self.planner.pending()
 
     async def reconcile(self) -> Plan:
         """Go round: make what differs from what stands, swap, then stop what is no longer wanted."""
         async with self._reconciling:
-            faults = await self._planner.faults(log.info)
-            plan = await self._planner.plan()
+            faults = await self.planner.faults(log.info)
+            plan = await self.planner.plan()
             for plugin, reason in faults.items():
                 plan = self._park(plan, plugin, reason)
             plan = self._assemble(plan)

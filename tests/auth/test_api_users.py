@@ -8,7 +8,7 @@ import pytest
 
 from plugin_host.access.members import roles_of
 from plugin_host.auth.tables import User
-from plugin_host.core.api.users import show_users
+from plugin_host.core.accounts import show_users
 
 pytestmark = pytest.mark.anyio
 GOOD = "four plain words here"

@@ -61,6 +61,16 @@ def test_the_version_needs_no_web_stack(tmp_path: Path) -> None:
     assert done.stdout.startswith("plugin-host ")
 
 
+@pytest.mark.parametrize("words", [["plan"], ["plugins", "list"], ["migrate", "--plan"], ["migrate"], ["users", "list"]])
+def test_commands_that_need_no_web_stack_do_not_import_it(words: list[str], tmp_path: Path) -> None:
+    code = (
+        f"import sys\nfrom plugin_host.cli.main import main\ntry:\n    main({words!r})\nexcept SystemExit as stop:\n"
+        "    assert not stop.code\nassert 'litestar' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_plan_on_an_empty_folder_writes_nothing(run: Run, tmp_path: Path) -> None:
     done = run("plan", "--json")
     assert done.returncode == 0, done.stderr

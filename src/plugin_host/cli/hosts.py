@@ -12,6 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
+    from plugin_host.core.planner import Planner
     from plugin_host.host import PluginHost
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -37,6 +38,18 @@ def open_host(config: str | None, app: str | None, **options: Any) -> PluginHost
     from plugin_host.settings import Settings  # noqa: PLC0415 - with it
 
     return PluginHost(Settings.load(config), **options)
+
+
+def open_planner(config: str | None, app: str | None) -> Planner:
+    """Make what plans and migrates, without the web stack; with `app` it is that of the application's host."""
+    if app is not None:
+        return _find(app).planner
+    from plugin_host.core.planner import Planner  # noqa: PLC0415 - brings SQLAlchemy
+    from plugin_host.database import Database  # noqa: PLC0415 - with it
+    from plugin_host.settings import Settings  # noqa: PLC0415 - lazy
+
+    settings = Settings.load(config)
+    return Planner(settings, Database(settings.database_url, schema=settings.schema))
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from plugin_host.cli.hosts import host_options, json_option, open_host, print_json, run
+from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, run
 
 
 @click.command()
@@ -40,11 +40,11 @@ def migrate(
 
 
 async def _look(config: str | None, app: str | None) -> dict[str, Any]:
-    host = open_host(config, app)
+    planner = open_planner(config, app)
     try:
-        pending = await host.pending_migrations()
+        pending = await planner.pending()
     finally:
-        await host.database.close()
+        await planner.database.close()
     steps = [{"plugin": step.plugin, "revision": step.revision} for step in pending.steps]
     return {"pending": steps, "applied": [], "faults": dict(pending.faults), "orphans": list(pending.orphans)}
 
@@ -52,7 +52,7 @@ async def _look(config: str | None, app: str | None) -> dict[str, Any]:
 async def _do(
     config: str | None, app: str | None, plugin: str | None, to: str | None, *, quiet: bool
 ) -> dict[str, Any]:
-    host = open_host(config, app)
+    planner = open_planner(config, app)
     loop = asyncio.get_running_loop()
 
     def tell(line: str) -> None:  # called from the thread that migrates
@@ -61,11 +61,11 @@ async def _do(
 
     try:
         if plugin is not None:
-            _must_exist((await host.plan()).entries, plugin)
-        outcome = await host.migrate(plugin, to, tell)
+            _must_exist((await planner.verified()).entries, plugin)
+        outcome = await planner.migrate(plugin, to, tell)
         await asyncio.sleep(0)
     finally:
-        await host.database.close()
+        await planner.database.close()
     return {
         "pending": [],
         "applied": list(outcome.applied),

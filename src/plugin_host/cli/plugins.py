@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from plugin_host.cli.hosts import host_options, json_option, open_host, print_json, print_table, run
+from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
 
 if TYPE_CHECKING:
     from plugin_host.plugins.plan import Plan, PlanEntry
@@ -25,7 +25,7 @@ def plan(config: str | None, app: str | None, as_json: bool, strict: bool) -> No
 
     Example: plugin-host plan --strict
     """
-    from plugin_host.core.api.plugins import plan_document  # noqa: PLC0415 - brings the web stack
+    from plugin_host.core.documents import plan_document  # noqa: PLC0415 - brings SQLAlchemy
 
     made = run(_plan(config, app))
     if as_json:
@@ -58,7 +58,7 @@ def list_plugins(config: str | None, app: str | None, as_json: bool) -> None:  #
 
     Example: plugin-host plugins list
     """
-    from plugin_host.core.api.plugins import plugin_list  # noqa: PLC0415 - brings the web stack
+    from plugin_host.core.documents import plugin_list  # noqa: PLC0415 - brings SQLAlchemy
 
     made = run(_plan(config, app))
     if as_json:
@@ -83,7 +83,7 @@ def show_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bo
 
     Example: plugin-host plugins show contacts
     """
-    from plugin_host.core.api.plugins import plugin_row  # noqa: PLC0415 - brings the web stack
+    from plugin_host.core.documents import plugin_row  # noqa: PLC0415 - brings SQLAlchemy
 
     made = run(_plan(config, app))
     entry = made.entry(plugin_id)
@@ -124,11 +124,11 @@ def schema(file: str) -> None:
 
 
 async def _plan(config: str | None, app: str | None) -> Plan:
-    host = open_host(config, app)
+    planner = open_planner(config, app)
     try:
-        return await host.plan()
+        return await planner.verified()
     finally:
-        await host.database.close()
+        await planner.database.close()
 
 
 def _line(entry: PlanEntry) -> str:

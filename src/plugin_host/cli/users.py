@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from plugin_host.cli.hosts import host_options, json_option, open_host, print_json, print_table, run
+from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
+
+if TYPE_CHECKING:
+    from plugin_host.core.accounts import Accounts
+    from plugin_host.core.planner import Planner
 
 
 @click.group()
@@ -84,24 +88,32 @@ def _read_password(source: str | None) -> str:
 async def _create(
     config: str | None, app: str | None, name: str, password: str, display: str | None, roles: tuple[str, ...]
 ) -> dict[str, Any]:
-    host = open_host(config, app)
+    planner = open_planner(config, app)
+    accounts = _accounts(planner)
     try:
-        await host.migrate("core")
-        known = {role for entry in (await host.plan()).entries for role in entry.roles}
+        await planner.migrate("core", None, None)
+        known = {role for entry in (await planner.verified()).entries for role in entry.roles}
         for role in roles:
             if role not in known:
                 raise click.ClickException(f"there is no role {role!r}; there are: {', '.join(sorted(known))}")
-        return await host.core.add_user(name, password, display=display, roles=roles)
+        return await accounts.add(name, password, display=display, roles=roles)
     finally:
-        await host.core.close()
-        await host.database.close()
+        accounts.close()
+        await planner.database.close()
 
 
 async def _list(config: str | None, app: str | None) -> list[dict[str, Any]]:
-    host = open_host(config, app)
+    planner = open_planner(config, app)
+    accounts = _accounts(planner)
     try:
-        await host.migrate("core")
-        return await host.core.list_users()
+        await planner.migrate("core", None, None)
+        return await accounts.everybody()
     finally:
-        await host.core.close()
-        await host.database.close()
+        accounts.close()
+        await planner.database.close()
+
+
+def _accounts(planner: Planner) -> Accounts:
+    from plugin_host.core.accounts import Accounts  # noqa: PLC0415 - brings SQLAlchemy
+
+    return Accounts(planner.settings, planner.database)

@@ -68,12 +68,12 @@ class Planner:
         settings: Settings,
         database: Database,
         *,
-        objects: Sequence[object],
-        candidates: Sequence[Candidate],
-        safe: bool | Collection[str],
+        objects: Sequence[object] = (),
+        candidates: Sequence[Candidate] = (),
+        safe: bool | Collection[str] = False,
     ) -> None:
-        self._settings = settings
-        self._database = database
+        self.settings = settings
+        self.database = database
         self._objects = tuple(objects)
         self._candidates = tuple(candidates)
         self._safe = safe
@@ -97,18 +97,18 @@ class Planner:
     async def pending(self) -> MigrationPlan:
         """Say which revisions `migrate` would apply. Writes nothing."""
         sources = _sources(await self.plan())
-        return await asyncio.to_thread(Runner(self._database).pending, sources)
+        return await asyncio.to_thread(Runner(self.database).pending, sources)
 
     async def migrate(self, plugin: str | None, to: str | None, progress: Callable[[str], None] | None) -> Outcome:
         """Bring the tables of those that may run up to date."""
         self.prepare()
         sources = _sources(await self.plan())
-        runner = Runner(self._database)
+        runner = Runner(self.database)
         return await asyncio.to_thread(runner.upgrade, sources, plugin=plugin, to=to, progress=progress)
 
     async def faults(self, progress: Callable[[str], None]) -> Mapping[str, Reason]:
         """Migrate, or only look where `migrations.on_start` says so; tell who cannot run on the tables there are."""
-        if self._settings.migrations.on_start == "auto":
+        if self.settings.migrations.on_start == "auto":
             return (await self.migrate(None, None, progress)).faults
         self.prepare()
         pending = await self.pending()
@@ -116,19 +116,19 @@ class Planner:
 
     def prepare(self) -> None:
         """Make the data folder, readable by its owner only, and what the database needs before its tables."""
-        path = Path(self._settings.data_dir)
+        path = Path(self.settings.data_dir)
         try:
-            if self._database.path is not None:
+            if self.database.path is not None:
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                Path(self._database.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._database.prepare()
+                Path(self.database.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.database.prepare()
         except (OSError, sqlite3.Error, OperationalError) as error:
             told = str(error.orig if isinstance(error, OperationalError) else error).strip().splitlines()[0]
             msg = f"the data folder {path} or the database cannot be used ({told}): check data_dir and database"
             raise DatabaseError(msg) from error
 
     def _resolve(self, wishes: Mapping[str, str]) -> Plan:
-        loader = self._settings.loader
+        loader = self.settings.loader
         found = discover(folders=[Path(each) for each in loader.folders], objects=self._objects, core=FOLDER)
         instead = {candidate.id for candidate in self._candidates}
         candidates = [*(each for each in found if each.id not in instead), *self._candidates]
@@ -139,7 +139,7 @@ class Planner:
 
     def _with_orphans(self, plan: Plan) -> Plan:
         """Add those whose data is there and whose package is not."""
-        for plugin in Runner(self._database).state():
+        for plugin in Runner(self.database).state():
             if plan.entry(plugin) is None:
                 reason = Reason(
                     code="package_missing",
@@ -152,9 +152,9 @@ class Planner:
 
     async def _registry(self, question: Callable[[AsyncSession], Awaitable[dict[str, T]]]) -> dict[str, T]:
         """Ask the registry, which may have no tables yet, or not even a file: asking must not make one."""
-        if self._database.path is not None and not Path(self._database.path).exists():
+        if self.database.path is not None and not Path(self.database.path).exists():
             return {}
-        unit = self._database.unit(write=False)
+        unit = self.database.unit(write=False)
         try:
             return await question(unit.session)
         except (OperationalError, ProgrammingError):

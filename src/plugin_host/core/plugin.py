@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import select
 
-from plugin_host.access.members import count_holders, roles_of, set_roles
-from plugin_host.auth.passwords import Passwords
-from plugin_host.auth.people import People, check_profile
+from plugin_host.access.members import count_holders, roles_of
 from plugin_host.auth.principals import Principals
 from plugin_host.auth.sessions import Sessions
 from plugin_host.auth.setup import Setup
-from plugin_host.auth.tables import User
+from plugin_host.core.accounts import Accounts
 from plugin_host.core.api.auth import auth_routes, me_route
 from plugin_host.core.api.plugins import plugin_routes
 from plugin_host.core.api.roles import role_routes
 from plugin_host.core.api.shell import shell_routes
-from plugin_host.core.api.users import show_users, user_routes
+from plugin_host.core.api.users import user_routes
 from plugin_host.sdk.contributions import Service
 from plugin_host.sdk.hookspecs import hookimpl
 from plugin_host.sdk.services import USERS
@@ -55,8 +52,9 @@ class Core:
         self.database = database
         self.users = users
         self.setup_required = users is None
-        self.passwords = Passwords(auth.argon2.time_cost, auth.argon2.memory_kib, auth.argon2.parallelism)
-        self.people = People(database)
+        self.accounts = Accounts(settings, database)
+        self.passwords = self.accounts.passwords
+        self.people = self.accounts.people
         self.sessions = Sessions(idle=idle, absolute=dt.timedelta(seconds=auth.session_absolute), https=https)
         self.principals = Principals(database, roles_of=roles_of, idle=idle, https=https)
         self.page = Page(Assets.scan("core", STATIC), msgspec.to_builtins(settings.theme))
@@ -91,35 +89,13 @@ class Core:
         roles: Collection[str] = (),
         checked: bool = True,
     ) -> dict[str, Any]:
-        """Add somebody from the command line; without `checked` any password will do, as in a demonstration."""
-        profile = check_profile(username, display)
-        if checked:
-            self.passwords.check_strength(password, profile.username)
-        hashed = await self.passwords.hash(password)
-        unit = self.database.unit()
-        try:
-            user = await self.people.create(unit.session, profile, hashed)
-            if roles:
-                await set_roles(unit.session, user.id, list(roles), "system")
-            (shown,) = await show_users(unit.session, [user])
-            await unit.commit()
-        finally:
-            await unit.close()
-        return shown
-
-    async def list_users(self) -> list[dict[str, Any]]:
-        """Give everybody with their roles, in the order of their user names."""
-        unit = self.database.unit(write=False)
-        try:
-            everybody = (await unit.session.scalars(select(User).order_by(User.username_key))).all()
-            return await show_users(unit.session, everybody)
-        finally:
-            await unit.close()
+        """Add somebody, see `Accounts.add`."""
+        return await self.accounts.add(username, password, display=display, roles=roles, checked=checked)
 
     async def close(self) -> None:
         """End what was begun: the password threads, and writes under way."""
         await self.principals.close()
-        self.passwords.close()
+        self.accounts.close()
 
 
 def _log_code(code: str) -> None:

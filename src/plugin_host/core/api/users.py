@@ -16,6 +16,7 @@ from plugin_host.auth.people import ACTIVE, DISABLED, check_names, check_profile
 from plugin_host.auth.principals import SESSION
 from plugin_host.auth.setup import ADMIN
 from plugin_host.auth.tables import User
+from plugin_host.core.accounts import AccountOut, UserOut, with_roles
 from plugin_host.database import bump
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import FieldError, Problem
@@ -55,23 +56,6 @@ class RolesIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All the roles that a person is to have."""
 
     roles: list[str]
-
-
-class AccountOut(msgspec.Struct, frozen=True):
-    """What is in a person's row, as far as it may leave the server."""
-
-    id: str
-    username: str
-    display: str
-    email: str | None
-    status: str
-
-
-class UserOut(AccountOut, frozen=True):
-    """A person, with their roles and groups."""
-
-    roles: list[str]
-    groups: list[str]
 
 
 def user_routes(
@@ -134,11 +118,6 @@ def user_routes(
     return [*_looking(people), create_user, change_user, delete_user, set_user_roles]
 
 
-async def show_users(db: AsyncSession, users: Sequence[User]) -> list[dict[str, Any]]:
-    """Give people in the shape of the API, for commands."""
-    return [msgspec.to_builtins(user) for user in await _with_roles(db, users)]
-
-
 def _looking(people: People) -> list[Any]:
     @get("/users", permission=MANAGE)
     async def list_users(listing: Listing, db: AsyncSession) -> Page[UserOut]:
@@ -151,7 +130,7 @@ def _looking(people: People) -> list[Any]:
             sort=[User.username, User.display, User.email, User.status],
             filters=[User.username, User.email, User.status],
         )
-        return Page(await _with_roles(db, page.items), page.next)
+        return Page(await with_roles(db, page.items), page.next)
 
     @get("/users/{user_id:str}", permission=MANAGE)
     async def show_user(user_id: str, db: AsyncSession) -> UserOut:
@@ -234,19 +213,4 @@ async def _another_administrator(db: AsyncSession, user: User) -> bool:
 
 
 async def _show(db: AsyncSession, user: User) -> UserOut:
-    return (await _with_roles(db, [user]))[0]
-
-
-async def _with_roles(db: AsyncSession, users: Sequence[User | AccountOut]) -> list[UserOut]:
-    """Add everybody's roles in one query. Nobody is in a group: this release has none."""
-    subjects = [f"user:{user.id}" for user in users]
-    rows = await db.execute(
-        select(RoleMember.subject, RoleMember.role).where(RoleMember.subject.in_(subjects)).order_by(RoleMember.role)
-    )
-    roles: dict[str, list[str]] = {}
-    for subject, role in rows:
-        roles.setdefault(subject, []).append(role)
-    return [
-        UserOut(user.id, user.username, user.display, user.email, user.status, roles.get(f"user:{user.id}", []), [])
-        for user in users
-    ]
+    return (await with_roles(db, [user]))[0]
