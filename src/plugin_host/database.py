@@ -97,7 +97,7 @@ class Database:
         otherwise delete its children without a word.
         """
         url = self.url.set(drivername="sqlite" if self.dialect == "sqlite" else "postgresql+psycopg")
-        engine = sa.create_engine(url, poolclass=NullPool, connect_args=self._connect_args())
+        engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=self._connect_args())
         if self.dialect == "sqlite":
             _install_sqlite(engine, foreign_keys=False, begin="IMMEDIATE")
         try:
@@ -151,11 +151,14 @@ class Database:
 
     def _make_engine(self) -> AsyncEngine:
         if self.dialect == "sqlite":
-            engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"))
+            engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
             _install_sqlite(engine.sync_engine, foreign_keys=True, begin="")
             return engine
         url = self.url.set(drivername="postgresql+psycopg")
-        return create_async_engine(url, pool_pre_ping=True, connect_args=self._connect_args())
+        # Errors are logged, and values of rows are nobody's business there: hashes of passwords are among them.
+        return create_async_engine(
+            url, pool_pre_ping=True, hide_parameters=True, connect_args=self._connect_args()
+        )
 
 
 class UnitOfWork:

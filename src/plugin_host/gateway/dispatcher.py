@@ -116,8 +116,6 @@ class Dispatcher:
             await send_problem(_NOT_FOUND, scope, send)
         elif path.startswith("/api/"):
             await self._call(table, scope, receive, send, path)
-        elif (extra := table.extra.get(path)) is not None:
-            await extra(scope, receive, send)
         else:
             await _call_shell(table, scope, receive, send, path)
 
@@ -166,19 +164,25 @@ class _Slot:
 
 def _is_odd(path: str) -> bool:
     # Four looks at a text cost a third of the expression: it has the last word on the few that are suspicious.
+    if path[:1] != "/":  # `OPTIONS *`
+        return True
     suspicious = "//" in path or "/." in path or ";" in path or "\\" in path or not path.isprintable()
     return suspicious and _ODD.search(path) is not None
 
 
 async def _call_shell(table: Table, scope: Any, receive: Any, send: Any, path: str) -> None:
-    """Answer what is neither API nor an exact path: the shell's files, or its page."""
+    """Answer what is not API: an exact path, the shell's files, or its page."""
+    extra = table.extra.get(path)
     parts = path.split("/", 4)
     first = parts[1]
     is_file = first == "ui" and len(parts) == _UI_PARTS
-    if scope["type"] == "websocket" or (not is_file and (first.lower() in _NO_PAGES or "." in first)):
+    is_page = extra is None and not is_file
+    if scope["type"] == "websocket" or (is_page and (first.lower() in _NO_PAGES or "." in first)):
         await send_problem(_NOT_FOUND, scope, send)
     elif scope["method"] not in ("GET", "HEAD"):
         await send_problem(_GET_ONLY, scope, send)
+    elif extra is not None:
+        await extra(scope, receive, send)
     elif is_file:
         await table.assets(scope, receive, send, parts[2], parts[3], parts[4])
     else:

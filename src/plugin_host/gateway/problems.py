@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
-from sqlalchemy.exc import IntegrityError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, TimeoutError as PoolTimeout
 
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.models import to
@@ -60,8 +60,12 @@ def to_problem(exc: BaseException) -> Problem:
         return Problem(400, "malformed", str(exc))
     if isinstance(exc, msgspec.DecodeError):
         return _undecodable(exc)
+    if isinstance(exc, RecursionError) and "deserializing" in str(exc):  # msgspec's own limit
+        return Problem(400, "malformed", "The JSON is nested too deep.")
     if isinstance(exc, IntegrityError):
         return Problem(409, "conflict", "This contradicts something that is already there.")
+    if isinstance(exc, DataError):
+        return Problem(422, "invalid", "A value is too long, too large, or has a NUL character in it.")
     if isinstance(exc, PoolTimeout) or (isinstance(exc, OperationalError) and _is_busy(exc)):
         return Problem(503, "busy", "The database is busy; try again.", headers={"retry-after": "1"})
     status = getattr(exc, "status_code", None)  # Starlette's and other frameworks' HTTP exceptions
@@ -126,8 +130,8 @@ def log_unexpected(exc: BaseException, problem: Problem, scope: Scope, plugin: s
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(exc, Problem):
         what = f"{scope.get('method', 'WebSocket')} {scope['path']}"
         log.error("plugin %s failed at %s (request %s)", plugin, what, scope.get(REQUEST_ID, "-"), exc_info=exc)
-    elif isinstance(exc, IntegrityError):
-        log.warning("plugin %s: a constraint refused %s (request %s)", plugin, exc.orig, scope.get(REQUEST_ID, "-"))
+    elif isinstance(exc, IntegrityError | DataError):
+        log.warning("plugin %s: the database refused %s (request %s)", plugin, exc.orig, scope.get(REQUEST_ID, "-"))
 
 
 def _of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> Problem:

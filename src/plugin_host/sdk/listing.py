@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
+_LIMIT_DIGITS: Final = len(str(MAX_LIMIT))
+_INTEGERS: Final = range(-(2**63), 2**63)  # what databases can keep, and compare with
 RESERVED: Final = frozenset({"q", "sort", "cursor", "limit"})
 
 
@@ -65,8 +67,11 @@ class Listing:
     def from_query(cls, query: Mapping[str, str], known: Collection[str] = ()) -> Listing:
         """Read a query; `known` are parameters that the handler takes itself. Raises `Problem` 422."""
         raw = query.get("limit", str(DEFAULT_LIMIT))
-        if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw[:6]) <= MAX_LIMIT:
+        if not raw.isascii() or not raw.isdigit() or len(raw) > _LIMIT_DIGITS or not 1 <= int(raw) <= MAX_LIMIT:
             raise _wrong("limit", f"a whole number from 1 to {MAX_LIMIT}")
+        for name, value in query.items():
+            if "\0" in value:  # SQLite would read up to it, PostgreSQL refuses it
+                raise _wrong(name, "no NUL characters")
         filters = {name: value for name, value in query.items() if name not in RESERVED and name not in known}
         return cls(query.get("q", "").strip(), query.get("sort", ""), query.get("cursor") or None, int(raw), filters)
 
@@ -138,6 +143,8 @@ def _after(
         value = None if raw is None else msgspec.convert(raw, column.type.python_type, strict=False)
     except (ValueError, NotImplementedError) as error:  # msgspec's errors are ValueErrors
         raise _wrong("cursor", "not a cursor of this list; start again without it") from error
+    if not (_fits(value) and _fits(last)):
+        raise _wrong("cursor", "not a cursor of this list; start again without it")
     if made_for != sort:
         raise _wrong("cursor", f"this cursor belongs to sort={made_for!r}; start again without it")
     if value is None:
@@ -156,10 +163,18 @@ def _read(text: str, column: InstrumentedAttribute[Any], name: str) -> object:
     if kind is bool and text.lower() not in ("true", "false", "1", "0"):
         raise _wrong(name, "true or false")
     try:
-        return msgspec.convert(text, kind, strict=False)
+        value: object = msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
         what = {int: "a whole number", decimal.Decimal: "a number", dt.date: "a date", dt.datetime: "a moment"}
         raise _wrong(name, f"expected {what.get(kind, kind.__name__)}") from error
+    if not _fits(value):
+        raise _wrong(name, "too large")
+    return value
+
+
+def _fits(value: object) -> bool:
+    """Tell whether a database can compare with the value at all: on others the drivers raise."""
+    return value in _INTEGERS if isinstance(value, int) else not (isinstance(value, str) and "\0" in value)
 
 
 def _wrong(name: str, detail: str) -> Problem:
