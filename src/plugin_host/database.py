@@ -47,7 +47,8 @@ class Database:
 
     `url` is `sqlite:///path` or `postgresql://user@host/name`: the driver is chosen here. `schema` is a
     PostgreSQL schema, made if it is not there. `engine` is an engine that an embedding application
-    already has; it is used and not closed.
+    already has; it is used and not closed. With a schema only its address is used: connections that the
+    application gets back must not look into our schema. Raises `DatabaseError` for what cannot be.
     """
 
     def __init__(self, url: str, *, schema: str | None = None, engine: AsyncEngine | None = None) -> None:
@@ -55,8 +56,8 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.schema = schema
         self._check()
-        self._owned = engine is None
-        self.engine: AsyncEngine = engine or self._make_engine()
+        self._owned = engine is None or schema is not None
+        self.engine: AsyncEngine = self._make_engine() if engine is None or schema is not None else engine
         # One pool for both: the option is read by the "begin" event.
         self._writing = self.engine.execution_options(plugin_host_begin="IMMEDIATE")
         self._reader: sqlite3.Connection | None = None
@@ -156,9 +157,7 @@ class Database:
             return engine
         url = self.url.set(drivername="postgresql+psycopg")
         # Errors are logged, and values of rows are nobody's business there: hashes of passwords are among them.
-        return create_async_engine(
-            url, pool_pre_ping=True, hide_parameters=True, connect_args=self._connect_args()
-        )
+        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=self._connect_args())
 
 
 class UnitOfWork:
@@ -221,8 +220,9 @@ def _use_wal(path: str) -> str:
 def _parse(url: str) -> sa.URL:
     try:
         return make_url(url)
-    except ArgumentError as error:
-        msg = f"database {url!r} is no address; use sqlite:///file.db or postgresql://user@host/name"
+    except (ArgumentError, ValueError) as error:  # the second for a port that is no number
+        shown = url.rpartition("@")[2]  # what stands before may be a password
+        msg = f"database {shown!r} is no address; use sqlite:///file.db or postgresql://user@host/name"
         raise DatabaseError(msg) from error
 
 

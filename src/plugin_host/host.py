@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from plugin_host import registry
 from plugin_host.access.decisions import Decisions
+from plugin_host.core.api.health import FAULTS
 from plugin_host.core.assembly import Assembly, Running, permissions_of
 from plugin_host.core.front import Front
 from plugin_host.core.planner import Planner, state_of
@@ -23,6 +24,7 @@ from plugin_host.database import Database
 from plugin_host.gateway.dispatcher import Dispatcher
 from plugin_host.gateway.edge import Edge
 from plugin_host.gateway.gate import Gate
+from plugin_host.gateway.lifespans import speak_lifespan
 from plugin_host.plugins import activation
 from plugin_host.plugins.generation import Generation
 from plugin_host.plugins.services import Offers
@@ -32,12 +34,10 @@ from plugin_host.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     import click
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from plugin_host.migrations.planning import MigrationPlan
     from plugin_host.migrations.runner import Outcome
     from plugin_host.plugins.plan import Candidate, Found, Plan, PlanEntry
     from plugin_host.sdk.context import Users
@@ -123,10 +123,6 @@ class PluginHost(HostView):
         """Bring the tables of core and of every plugin that may run up to date; `plugin` limits it to one."""
         return await self.planner.migrate(plugin, to, progress)
 
-    async def pending_migrations(self) -> MigrationPlan:
-        """Say which revisions `migrate` would apply; writes nothing."""
-        return await self.planner.pending()
-
     async def reconcile(self) -> Plan:
         """Go round: make what differs from what stands, swap, then stop what is no longer wanted."""
         async with self._reconciling:
@@ -149,7 +145,7 @@ class PluginHost(HostView):
     async def lifespan(self) -> AsyncIterator[PluginHost]:
         """Run the host: start on entry, stop in reverse order on exit. Enter it in the outer lifespan."""
         try:
-            await self.reconcile()
+            self._check_strict(await self.reconcile())
             await self.core.setup_needed()
             yield self
         finally:
@@ -211,7 +207,7 @@ class PluginHost(HostView):
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer an ASGI scope. A server that speaks the lifespan protocol runs the host with it."""
         if scope["type"] == "lifespan":
-            await _speak_lifespan(self.lifespan(), receive, send)
+            await speak_lifespan(self.lifespan(), receive, send)
             return
         if self._standing is None:
             msg = "PluginHost is not running: enter `async with host.lifespan():` in the lifespan of the application"
@@ -257,6 +253,14 @@ class PluginHost(HostView):
         log.error("plugin %s is %s: %s %s", plugin, state, reason.text, reason.way_out)
         return plan.park(plugin, state, reason)
 
+    def _check_strict(self, plan: Plan) -> None:
+        """With `loader.strict` refuse to start while a plugin is parked by a fault of its own."""
+        faulty = [entry for entry in plan.entries if entry.state in FAULTS]
+        if self.settings.loader.strict and faulty:
+            told = "; ".join(f"{entry.id}: {entry.reason.text}" for entry in faulty if entry.reason is not None)
+            msg = f"loader.strict is set and not every plugin runs: {told}"
+            raise HostError(msg)
+
     def _stand(self, plan: Plan) -> Standing:
         self._number += 1
         active = {entry.id: self._running[entry.id] for entry in plan.active}
@@ -293,17 +297,3 @@ def _runs(plan: Plan, entry: PlanEntry) -> bool:
     """Tell whether an entry is still to run: something that it requires may have been parked meanwhile."""
     now = plan.entry(entry.id)
     return now is not None and now.state == "active"
-
-
-async def _speak_lifespan(lifespan: AbstractAsyncContextManager[Any], receive: Any, send: Any) -> None:
-    """Speak the server's side of the lifespan protocol."""
-    await receive()
-    try:
-        async with lifespan:
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-    except Exception as error:
-        log.exception("the host cannot start, or stopped badly")
-        await send({"type": "lifespan.startup.failed", "message": str(error)})
-        return
-    await send({"type": "lifespan.shutdown.complete"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 import threading
 
 import pytest
@@ -68,6 +69,13 @@ def test_a_rule_of_another_shape_is_an_error_and_no_answer() -> None:
 
 
 def test_denials_are_not_written_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        allows([line(subject="role:secret")], EDITOR, ASK, frozenset())
+    assert caplog.records == []
+
+
+def test_a_servers_set_up_of_logging_does_not_bring_denials_back(caplog: pytest.LogCaptureFixture) -> None:
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "incremental": False})
     with caplog.at_level(logging.DEBUG):
         allows([line(subject="role:secret")], EDITOR, ASK, frozenset())
     assert caplog.records == []

@@ -88,8 +88,8 @@ async def hosted(database: str | None, others: int) -> None:
 
 async def signed_in(host: Any) -> str:
     """Add an administrator and a viewer, and begin the viewer's session; gives the cookie."""
-    await host.core.add_user("admin", "admin-password", roles=["core.admin"])
-    user = await host.core.add_user("viewer", "viewer-password", roles=["bench.viewer"])
+    await host.core.accounts.add("admin", "admin-password", roles=["core.admin"])
+    user = await host.core.accounts.add("viewer", "viewer-password", roles=["bench.viewer"])
     async with host.work() as work:
         token = await host.core.sessions.create(work.db, user["id"])
     return f"ph_session={token}"

@@ -40,7 +40,7 @@ async def serve(folder: Path) -> AsyncIterator[PluginHost]:
     loader = Loader(folders=(str(folder / "plugins"),))
     host = PluginHost(Settings(data_dir=str(folder / "data"), loader=loader))
     async with host.lifespan():
-        await host.core.add_user("ada", PASSWORD, roles=["core.admin"])
+        await host.core.accounts.add("ada", PASSWORD, roles=["core.admin"])
         yield host
 
 
@@ -83,7 +83,7 @@ def test_settings_of_the_tutorial_name_its_folder(tmp_path: Path) -> None:
 async def test_notes_are_kept_and_shown_to_their_owner(tmp_path: Path) -> None:
     write("how-to/write-a-plugin.md", tmp_path)
     async with serve(tmp_path) as host:
-        await host.core.add_user("grace", PASSWORD, roles=["notes.editor"])
+        await host.core.accounts.add("grace", PASSWORD, roles=["notes.editor"])
         async with client(host, username="grace") as browser:
             made = await browser.post("/api/notes/notes", json={"text": "milk"})
             changed = await browser.patch(f"/api/notes/notes/{made.json()['id']}", json={"text": "bread"})
@@ -95,7 +95,7 @@ async def test_notes_are_kept_and_shown_to_their_owner(tmp_path: Path) -> None:
 async def test_notes_of_others_are_not_shown(tmp_path: Path) -> None:
     write("how-to/write-a-plugin.md", tmp_path)
     async with serve(tmp_path) as host:
-        await host.core.add_user("grace", PASSWORD, roles=["notes.editor"])
+        await host.core.accounts.add("grace", PASSWORD, roles=["notes.editor"])
         async with client(host, username="ada") as browser:
             note = (await browser.post("/api/notes/notes", json={"text": "secret"})).json()
         async with client(host, username="grace") as browser:

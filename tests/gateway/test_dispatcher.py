@@ -163,6 +163,23 @@ async def test_files_answer_get_only() -> None:
     assert (await ask("/ui/crm/abc123/people.js", "DELETE")).status_code == 405
 
 
+@pytest.mark.security
+async def test_exact_paths_answer_get_only() -> None:
+    assert (await ask("/health/live", "POST")).status_code == 405
+
+
+@pytest.mark.security
+async def test_a_socket_at_an_exact_path_is_refused() -> None:
+    socket = Socket()
+    await socket.open(dispatcher(), "/health/live")
+    assert socket.status == 404
+
+
+@pytest.mark.security
+async def test_what_is_no_path_is_not_found() -> None:
+    assert (await ask("*", "OPTIONS")).status_code == 404
+
+
 async def test_a_socket_outside_the_api_is_refused() -> None:
     socket = Socket()
     await socket.open(dispatcher(), "/crm/people")

@@ -178,7 +178,19 @@ async def test_allowed_hosts_are_answered(host: str, path: str) -> None:
 
 @pytest.mark.security
 @pytest.mark.parametrize(
-    "host", ["evil.test", "host.test.evil.test", "xhost.test", "sub.test", "", "host.test@evil.test"]
+    "host",
+    [
+        "evil.test",
+        "host.test.evil.test",
+        "xhost.test",
+        "sub.test",
+        "",
+        "host.test@evil.test",
+        "host.test:evil",
+        "host.test:80:evil",
+        "host.test..",
+        "evil.test/.sub.test",
+    ],
 )
 @pytest.mark.parametrize("path", ["/api/known", "/unknown"])
 async def test_other_hosts_are_refused_at_every_path(host: str, path: str) -> None:

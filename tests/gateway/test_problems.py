@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from litestar import Request
 from litestar.exceptions import HTTPException, NotFoundException, SerializationException, ValidationException
-from sqlalchemy.exc import IntegrityError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteError
 
 from plugin_host.gateway.problems import encode, send_problem, to_problem
@@ -109,6 +109,30 @@ async def test_a_wrong_method_is_told_the_right_ones(stage: Stage) -> None:
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
+async def test_options_names_every_method_of_the_path(stage: Stage) -> None:
+    @get("/people", permission="shop.view")
+    async def list_people() -> None:
+        """Do nothing."""
+
+    async with stage.client(list_people, add_person) as browser:
+        answer = await browser.options("/api/shop/people")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+
+
+async def test_a_body_that_is_not_there_is_asked_for(stage: Stage) -> None:
+    async with stage.client(add_person) as browser:
+        answer = await browser.post("/api/shop/people")
+    assert (answer.status_code, answer.json()["detail"]) == (422, "body: is required, as JSON")
+
+
+@pytest.mark.security
+async def test_json_that_is_nested_too_deep_is_malformed(stage: Stage) -> None:
+    headers = {"content-type": "application/json"}
+    async with stage.client(add_person, body_limit=1_000_000) as browser:
+        answer = await browser.post("/api/shop/people", content=b"[" * 100_000, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:plugin-host:problem:malformed")
+
+
 async def test_a_body_over_the_limit_is_too_large(stage: Stage) -> None:
     async with stage.client(add_person, body_limit=10) as browser:
         answer = await browser.post("/api/shop/people", json={"name": "x" * 100})
@@ -135,6 +159,7 @@ async def test_a_body_over_the_limit_that_hides_its_length_is_too_large(stage: S
         (StarletteError(409, "taken"), 409, "conflict"),
         (ValidationException("Too many lamps."), 422, "invalid"),
         (IntegrityError("INSERT", {}, Exception("UNIQUE")), 409, "conflict"),
+        (DataError("INSERT secret", {}, Exception("too long")), 422, "invalid"),
         (database_error("database is locked"), 503, "busy"),
         (database_error("deadlock detected", "40P01"), 503, "busy"),
         (database_error("could not serialize", "40001"), 503, "busy"),

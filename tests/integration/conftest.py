@@ -35,7 +35,7 @@ def settings(tmp_path: Path, database: str) -> Settings:
 async def running(host: PluginHost) -> AsyncIterator[PluginHost]:
     """Run a host with an administrator, so that it is not in the set-up state."""
     async with host.lifespan():
-        await host.core.add_user("root", PASSWORD, roles=["core.admin"])
+        await host.core.accounts.add("root", PASSWORD, roles=["core.admin"])
         yield host
 
 
@@ -53,7 +53,7 @@ async def signed_in(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Sign somebody in, adding them if they are not `root`."""
     if username != "root":
-        await host.core.add_user(username, PASSWORD, roles=roles)
+        await host.core.accounts.add(username, PASSWORD, roles=roles)
     async with client(host) as browser:
         answer = await browser.post("/api/core/auth/login", json={"username": username, "password": PASSWORD})
         assert answer.status_code == 200, answer.text

@@ -61,7 +61,9 @@ def test_the_version_needs_no_web_stack(tmp_path: Path) -> None:
     assert done.stdout.startswith("plugin-host ")
 
 
-@pytest.mark.parametrize("words", [["plan"], ["plugins", "list"], ["migrate", "--plan"], ["migrate"], ["users", "list"]])
+@pytest.mark.parametrize(
+    "words", [["plan"], ["plugins", "list"], ["migrate", "--plan"], ["migrate"], ["users", "list"]]
+)
 def test_commands_that_need_no_web_stack_do_not_import_it(words: list[str], tmp_path: Path) -> None:
     code = (
         f"import sys\nfrom plugin_host.cli.main import main\ntry:\n    main({words!r})\nexcept SystemExit as stop:\n"
@@ -182,3 +184,22 @@ def test_a_schema_is_printed(run: Run, file: str) -> None:
 def test_misuse_is_exit_code_two(run: Run) -> None:
     assert run("plan", "--no-such-option").returncode == 2
     assert run("nosuchthing").returncode == 2
+
+
+def test_a_strict_start_is_refused_while_a_plugin_is_at_fault(run: Run, folder_plugin: Callable[..., Path]) -> None:
+    folder_plugin("bad", "raise RuntimeError('no such luck')")
+    folders = {"PLUGIN_HOST_LOADER__FOLDERS": '["./plugins"]', "PLUGIN_HOST_LOADER__STRICT": "true"}
+    done = run("serve", "--port", "0", **folders)
+    assert done.returncode == 1
+    assert "no such luck" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PLUGIN_HOST_LOADER__DEFAULT", "ask"), ("PLUGIN_HOST_THEME__LOGO", "https://elsewhere.test/x.png")],
+)
+def test_a_setting_that_cannot_be_followed_is_one_line(run: Run, name: str, value: str) -> None:
+    done = run("plan", **{name: value})
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1

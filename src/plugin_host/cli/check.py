@@ -69,8 +69,12 @@ async def _activate(config: str | None, folder: Path, candidate: Candidate | Non
     from plugin_host.host import PluginHost  # noqa: PLC0415 - brings the web stack
     from plugin_host.settings import Settings  # noqa: PLC0415 - with it
 
+    loaded = Settings.load(config)
     settings = msgspec.structs.replace(
-        Settings.load(config), data_dir=str(folder / "data"), database=f"sqlite:///{folder / 'data' / 'host.db'}"
+        loaded,
+        loader=msgspec.structs.replace(loaded.loader, strict=False),
+        data_dir=str(folder / "data"),
+        database=f"sqlite:///{folder / 'data' / 'host.db'}",
     )
     host = PluginHost(settings, candidates=() if candidate is None else (candidate,))
     async with host.lifespan():

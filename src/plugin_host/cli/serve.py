@@ -244,7 +244,7 @@ async def _demo(host: PluginHost, settings: Settings, listening: socket.socket) 
         }
         passwords = {name: os.environ.get("PLUGIN_HOST_DEMO_PASSWORD") or secrets.token_urlsafe(9) for name in accounts}
         for name, given in accounts.items():
-            await host.core.add_user(name, passwords[name], display=name.capitalize(), roles=given, checked=False)
+            await host.core.accounts.add(name, passwords[name], display=name.capitalize(), roles=given, checked=False)
         await host.sample_data()
         await _announce(host, listening)
         click.echo("Demonstration: the data is thrown away when it stops. Sign in as")

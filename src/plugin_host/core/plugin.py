@@ -30,7 +30,7 @@ from plugin_host.shell.assets import Assets
 from plugin_host.shell.page import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from plugin_host.core.standing import HostView
     from plugin_host.database import Database
@@ -79,18 +79,6 @@ class Core:
         if announce is not None:
             self._announce = announce
         return await self.setup.code() if await self.setup_needed() else None
-
-    async def add_user(
-        self,
-        username: str,
-        password: str,
-        *,
-        display: str | None = None,
-        roles: Collection[str] = (),
-        checked: bool = True,
-    ) -> dict[str, Any]:
-        """Add somebody, see `Accounts.add`."""
-        return await self.accounts.add(username, password, display=display, roles=roles, checked=checked)
 
     async def close(self) -> None:
         """End what was begun: the password threads, and writes under way."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from plugin_host.gateway.problems import REQUEST_ID, send_problem, to_problem
@@ -47,6 +48,8 @@ _FORCED: Final = frozenset({*(name for name, _ in (*_FIXED, _HSTS)), b"x-request
 _TOUCHED: Final = _FORCED | {name for name, _ in (*_DEFAULTS, _NO_STORE)}
 _OURS: Final = b"x-plugin-host-"
 _X: Final = (b"x", b"X")
+# A name, or an IPv6 address in its brackets; a dot at the end and a port may follow.
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^:/@\s\[\]]+?)\.?(?::[0-9]*)?")
 _SECURE: Final = ("https", "wss")
 _WITH_HEADERS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
 _STARTS: Final = _WITH_HEADERS | {"websocket.accept", "websocket.close"}
@@ -134,7 +137,8 @@ def _is_ours(name: bytes) -> bool:
 
 
 def _matches(patterns: tuple[str, ...], header: bytes) -> bool:
-    host = header.decode("latin-1").lower()
-    # An IPv6 address has colons inside its brackets.
-    host = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0].removesuffix(".")
+    found = _HOST.fullmatch(header.decode("latin-1").lower())
+    if found is None:
+        return False
+    host = found.group(1)
     return any(host == pattern or (pattern[:2] == "*." and host.endswith(pattern[1:])) for pattern in patterns)

@@ -143,3 +143,17 @@ class Conversation:
         except Exception:
             log.debug("an application ended its lifespan by an exception", exc_info=True)
         await self._answered.put({"type": "ended"})
+
+
+async def speak_lifespan(lifespan: AbstractAsyncContextManager[Any], receive: Any, send: Any) -> None:
+    """Speak the server's side of the lifespan protocol."""
+    await receive()
+    try:
+        async with lifespan:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+    except Exception as error:
+        log.exception("the host cannot start, or stopped badly")
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.shutdown.complete"})

@@ -180,6 +180,8 @@ def _undecodable(exc: msgspec.DecodeError) -> Problem:
 
 def _field_error(key: str, message: str) -> FieldError:
     """Turn `data`, `items[0].name` or `name` into a JSON pointer; a missing or unknown field is part of it."""
+    if message == "'data'":  # Litestar's words for a body that is not there
+        return FieldError("", "is required, as JSON")
     path = "" if key == "data" else key
     parts = [part for part in re.split(r"[.\[\]]+", path) if part and part != "..."]
     if (named := _NAMED_FIELD.search(message)) is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from litestar import Response
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 
@@ -107,6 +108,8 @@ class Walk:
                 permissions |= dict.fromkeys(need.permissions if need is not None else ())
         for handler in automatic:
             handler.opt[NEED] = Need(self._rules.plugin, tuple(permissions))
+            # Litestar's own names the methods that the path had when its first handler was added.
+            handler._fn = _options(route.methods)  # noqa: SLF001 - there is no other way in
 
     def _asgi(self, route: ASGIRoute) -> None:
         handler = route.route_handler
@@ -227,6 +230,12 @@ def _inside(fn: Any) -> Any:
 def _is_automatic_options(handler: HTTPRouteHandler) -> bool:
     """Tell whether Litestar made the handler to answer OPTIONS: it is nobody's, so it has no permission."""
     return getattr(handler.fn, "__qualname__", "").startswith(f"{HTTPRoute.__name__}.create_options_handler.")
+
+
+def _options(methods: Iterable[str]) -> Callable[..., Response[None]]:
+    words = {*methods, *(("HEAD",) if "GET" in methods else ())}  # the edge makes HEAD of GET
+    allow = ", ".join(sorted(words))
+    return lambda scope: Response(None, status_code=204, headers={"allow": allow})  # noqa: ARG005 - Litestar's name
 
 
 def _lists(entry: PublicRoute, method: str, below: str) -> bool:

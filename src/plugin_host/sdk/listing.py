@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import decimal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import String, and_, func, inspect, or_
+from sqlalchemy import BigInteger, Enum, Integer, Numeric, SmallInteger, String, and_, func, inspect, literal, or_
 
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.models import to
@@ -20,16 +21,17 @@ from plugin_host.sdk.models import to
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement, Dialect, Select
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import InstrumentedAttribute
+    from sqlalchemy.types import TypeEngine
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 200
-_LIMIT_DIGITS: Final = len(str(MAX_LIMIT))
-_INTEGERS: Final = range(-(2**63), 2**63)  # what databases can keep, and compare with
+MAX_SEARCH: Final = 1000  # SQLite refuses patterns of 50 000 bytes
 RESERVED: Final = frozenset({"q", "sort", "cursor", "limit"})
 
 
@@ -41,7 +43,7 @@ class Page(msgspec.Struct, Generic[T]):
 
 
 class Listing:
-    """What a list request asks for; `page` answers it.
+    """What a list request asks for; `page` answers it, `rows` gives the rows for an answer of your own.
 
     `q` is searched in the columns the handler names, `sort` is a field name with `-` for descending,
     `limit` is 1 to 200 rows, every other query parameter must equal the column of that name.
@@ -67,52 +69,76 @@ class Listing:
     def from_query(cls, query: Mapping[str, str], known: Collection[str] = ()) -> Listing:
         """Read a query; `known` are parameters that the handler takes itself. Raises `Problem` 422."""
         raw = query.get("limit", str(DEFAULT_LIMIT))
-        if not raw.isascii() or not raw.isdigit() or len(raw) > _LIMIT_DIGITS or not 1 <= int(raw) <= MAX_LIMIT:
+        # Python reads digits of every script, and refuses to read thousands of them.
+        if not (raw.isascii() and raw.isdigit() and len(raw) <= len(str(MAX_LIMIT)) and 1 <= int(raw) <= MAX_LIMIT):
             raise _wrong("limit", f"a whole number from 1 to {MAX_LIMIT}")
-        for name, value in query.items():
-            if "\0" in value:  # SQLite would read up to it, PostgreSQL refuses it
-                raise _wrong(name, "no NUL characters")
+        q = query.get("q", "").strip()
+        if len(q) > MAX_SEARCH or "\0" in q:
+            raise _wrong("q", f"at most {MAX_SEARCH} characters, none of them NUL")
         filters = {name: value for name, value in query.items() if name not in RESERVED and name not in known}
-        return cls(query.get("q", "").strip(), query.get("sort", ""), query.get("cursor") or None, int(raw), filters)
+        return cls(q, query.get("sort", ""), query.get("cursor") or None, int(raw), filters)
 
-    async def page(
+    async def page(  # noqa: PLR0913 - what a list offers, by name
         self,
         db: AsyncSession,
-        statement: Select[Any],
+        statement: Select[*tuple[Any, ...]],
         out: type[T],
         *,
         search: Sequence[InstrumentedAttribute[Any]] = (),
         sort: Sequence[InstrumentedAttribute[Any]],
         filters: Sequence[InstrumentedAttribute[Any]] = (),
+        default: str = "",
     ) -> Page[T]:
         """Run the select for one page and turn the rows into `out` structs.
 
-        The first of `sort` is the default order; its class must have an `id`. Text sorts without regard to
-        case. Raises `Problem` 422 for a field that is not offered, or a cursor that is not of this list.
+        `search`, `sort` and `filters` are columns of the class that is selected, which must have an `id`.
+        `default` is the order when the request names none, as in `default="-created_at"`; without it, the first
+        of `sort`, ascending. Rows without a value come last. Text sorts and is searched without regard to case
+        (on SQLite, of the letters a to z). Raises `Problem` 422 for a field that is not offered, a value that
+        the field cannot hold, or a cursor that is not of this list.
         """
-        column, down = self._order(sort)
-        key: InstrumentedAttribute[Any] = inspect(column.class_).attrs.id.class_attribute
-        by: ColumnElement[Any] = func.lower(column) if isinstance(column.type, String) else column.expression
-        statement = statement.where(*self._matches(search, filters))
-        if self.cursor is not None:
-            statement = statement.where(_after(self.cursor, self.sort, column, by, key, down=down))
-        statement = statement.order_by(column.is_(None), by.desc() if down else by, key).limit(self.limit + 1)
-        rows = (await db.scalars(statement)).all()
-        kept = rows[: self.limit]
-        more = _cursor(self.sort, getattr(kept[-1], column.key), kept[-1].id) if len(rows) > self.limit else None
-        return Page([to(row, out) for row in kept], more)
+        rows, more = await self.rows(db, statement, search=search, sort=sort, filters=filters, default=default)
+        return Page([to(row, out) for row in rows], more)
 
-    def _order(self, sort: Sequence[InstrumentedAttribute[Any]]) -> tuple[InstrumentedAttribute[Any], bool]:
-        name = self.sort.removeprefix("-")
+    async def rows(
+        self,
+        db: AsyncSession,
+        statement: Select[Row, *tuple[Any, ...]],
+        *,
+        search: Sequence[InstrumentedAttribute[Any]] = (),
+        sort: Sequence[InstrumentedAttribute[Any]],
+        filters: Sequence[InstrumentedAttribute[Any]] = (),
+        default: str = "",
+    ) -> tuple[list[Row], str | None]:
+        """Run the select for one page and give its rows, and the cursor of the next page or None.
+
+        For an answer that needs the rows: what `access.can_many` says of each, or what stands in other tables.
+        The arguments and errors are those of `page`.
+        """
+        dialect = db.get_bind().dialect
+        order = self._order(sort, default)
+        statement = statement.where(*self._matches(search, filters, dialect))
+        if self.cursor is not None:
+            statement = statement.where(order.after(self.cursor, dialect))
+        found = (await db.scalars(statement.order_by(*order.clauses()).limit(self.limit + 1))).all()
+        rows = list(found[: self.limit])
+        return rows, order.cursor(rows[-1]) if len(found) > self.limit else None
+
+    def _order(self, sort: Sequence[InstrumentedAttribute[Any]], default: str) -> _Order:
         offered = {column.key: column for column in sort}
-        if not name:
-            return sort[0], False
-        if name not in offered:
+        said = self.sort or default or sort[0].key
+        column = offered.get(said.removeprefix("-"))
+        if column is None and not self.sort:
+            raise ValueError(f"default={default!r} is not among the columns of sort: {', '.join(offered)}")
+        if column is None:
             raise _wrong("sort", f"one of {', '.join(sorted(offered))}, with - in front for descending")
-        return offered[name], self.sort.startswith("-")
+        return _Order(said, column)
 
     def _matches(
-        self, search: Sequence[InstrumentedAttribute[Any]], filters: Sequence[InstrumentedAttribute[Any]]
+        self,
+        search: Sequence[InstrumentedAttribute[Any]],
+        filters: Sequence[InstrumentedAttribute[Any]],
+        dialect: Dialect,
     ) -> list[ColumnElement[bool]]:
         clauses: list[ColumnElement[bool]] = []
         if self.q and search:
@@ -122,59 +148,116 @@ class Listing:
             if name not in offered:
                 known = ", ".join(sorted(offered)) or "none"
                 raise _wrong(name, f"this list has no such filter; it has: {known}")
-            clauses.append(offered[name] == _read(text, offered[name], name))
+            clauses.append(offered[name] == _read(text, offered[name], name, dialect))
         return clauses
 
 
-def _after(
-    cursor: str,
-    sort: str,
-    column: InstrumentedAttribute[Any],
-    by: ColumnElement[Any],
-    key: InstrumentedAttribute[Any],
-    *,
-    down: bool,
-) -> ColumnElement[bool]:
-    """Select what stands behind the cursor's row in the order: values, then nulls, ties by id."""
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One order of a list, said as in `sort`: by a column, rows without a value last, ties by id."""
+
+    said: str
+    column: InstrumentedAttribute[Any]
+
+    @property
+    def key(self) -> InstrumentedAttribute[Any]:
+        key: InstrumentedAttribute[Any] = inspect(self.column.class_).attrs.id.class_attribute
+        return key
+
+    @property
+    def down(self) -> bool:
+        return self.said.startswith("-")
+
+    def clauses(self) -> tuple[ColumnElement[Any], ...]:
+        by = self._fold(self.column.expression)
+        return self.column.is_(None), by.desc() if self.down else by, self.key.expression
+
+    def after(self, cursor: str, dialect: Dialect) -> ColumnElement[bool]:
+        """Select what stands behind the cursor's row."""
+        try:
+            said, raw, raw_key = msgspec.json.decode(
+                base64.urlsafe_b64decode(cursor.encode() + b"=="), type=tuple[str, Any, Any]
+            )
+            key = _value(raw_key, self.key, dialect)
+            value = None if said != self.said or raw is None else _value(raw, self.column, dialect)
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+            raise _wrong("cursor", "not a cursor of this list; start again without it") from error
+        if said != self.said:
+            raise _wrong("cursor", f"this cursor belongs to sort={said!r}; start again without it")
+        if value is None:
+            return and_(self.column.is_(None), self.key > key)
+        by, edge = self._fold(self.column.expression), self._fold(value)
+        beyond = by < edge if self.down else by > edge
+        return or_(beyond, and_(by == edge, self.key > key), self.column.is_(None))
+
+    def cursor(self, row: Any) -> str:
+        value = getattr(row, self.column.key)
+        if isinstance(value, float):
+            value = str(value)  # JSON has no infinity
+        made = msgspec.json.encode((self.said, value, getattr(row, self.key.key)))
+        return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+    def _fold(self, side: ColumnElement[Any]) -> ColumnElement[Any]:
+        # Other types that are text in Python need not be text in the database.
+        kind = self.column.type
+        return func.lower(side) if isinstance(kind, String) and not isinstance(kind, Enum) else side
+
+
+_BITS: Final = ((SmallInteger, 16), (BigInteger, 64), (Integer, 32))  # the first two are kinds of the third
+_MOST_DIGITS: Final = 1000  # before the point, of a column that sets no bound
+_WORDS: Final[dict[Any, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    decimal.Decimal: "a number",
+    float: "a number",
+    dt.date: "a date",
+    dt.datetime: "a moment",
+}
+
+
+def _read(text: str, column: InstrumentedAttribute[Any], name: str, dialect: Dialect) -> ColumnElement[Any]:
     try:
-        made_for, raw, last = msgspec.json.decode(
-            base64.urlsafe_b64decode(cursor.encode() + b"=="), type=tuple[str, Any, str]
-        )
-        value = None if raw is None else msgspec.convert(raw, column.type.python_type, strict=False)
-    except (ValueError, NotImplementedError) as error:  # msgspec's errors are ValueErrors
-        raise _wrong("cursor", "not a cursor of this list; start again without it") from error
-    if not (_fits(value) and _fits(last)):
-        raise _wrong("cursor", "not a cursor of this list; start again without it")
-    if made_for != sort:
-        raise _wrong("cursor", f"this cursor belongs to sort={made_for!r}; start again without it")
-    if value is None:
-        return and_(column.is_(None), key > last)
-    edge = func.lower(value) if isinstance(value, str) else value
-    beyond = by < edge if down else by > edge
-    return or_(beyond, and_(by == edge, key > last), column.is_(None))
-
-
-def _cursor(sort: str, value: object, last: str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((sort, value, last))).decode().rstrip("=")
-
-
-def _read(text: str, column: InstrumentedAttribute[Any], name: str) -> object:
-    kind = column.type.python_type
-    if kind is bool and text.lower() not in ("true", "false", "1", "0"):
-        raise _wrong(name, "true or false")
-    try:
-        value: object = msgspec.convert(text, kind, strict=False)
+        return _value(text, column, dialect)
     except msgspec.ValidationError as error:
-        what = {int: "a whole number", decimal.Decimal: "a number", dt.date: "a date", dt.datetime: "a moment"}
-        raise _wrong(name, f"expected {what.get(kind, kind.__name__)}") from error
-    if not _fits(value):
-        raise _wrong(name, "too large")
-    return value
+        kind = _kind(column.type)
+        raise _wrong(name, f"expected {_WORDS.get(kind, kind.__name__)}") from error
+    except ValueError as error:
+        raise _wrong(name, "this field cannot hold such a value") from error
 
 
-def _fits(value: object) -> bool:
-    """Tell whether a database can compare with the value at all: on others the drivers raise."""
-    return value in _INTEGERS if isinstance(value, int) else not (isinstance(value, str) and "\0" in value)
+def _value(raw: object, column: InstrumentedAttribute[Any], dialect: Dialect) -> ColumnElement[Any]:
+    """Read a value of the request for a column, or raise `ValueError`: what does not fit would fail in the driver."""
+    value = msgspec.convert(raw, _kind(column.type), strict=False)
+    bind = column.type.dialect_impl(dialect).bind_processor(dialect)
+    try:
+        stored = value if bind is None else bind(value)
+    except (ArithmeticError, LookupError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    if not _fits(stored, column.type, dialect):
+        raise ValueError(f"{column.key} cannot hold this")
+    return literal(value, column.type)
+
+
+def _kind(column: TypeEngine[Any]) -> Any:
+    try:
+        return column.python_type
+    except NotImplementedError:
+        return Any
+
+
+def _fits(stored: object, column: TypeEngine[Any], dialect: Dialect) -> bool:
+    exact = dialect.name != "sqlite"  # SQLite keeps any text, and 64 bits in every integer column
+    match stored:
+        case str():
+            return not exact or "\0" not in stored
+        case int():
+            bits = next((n for kind, n in _BITS if isinstance(column, kind)), 64) if exact else 64
+            return -(1 << (bits - 1)) <= stored < 1 << (bits - 1)
+        case decimal.Decimal():
+            precision, scale = (column.precision, column.scale) if isinstance(column, Numeric) else (None, None)
+            digits = precision - (scale or 0) if precision else _MOST_DIGITS
+            return stored.is_finite() and (not stored or stored.adjusted() < digits)
+    return True
 
 
 def _wrong(name: str, detail: str) -> Problem:

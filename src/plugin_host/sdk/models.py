@@ -76,10 +76,13 @@ class ExactDecimal(TypeDecorator[decimal.Decimal]):
         return dialect.type_descriptor(Numeric(self.precision, self.scale))
 
     def process_bind_param(self, value: decimal.Decimal | None, dialect: Any) -> decimal.Decimal | int | None:
-        """Refuse digits that would be lost."""
+        """Refuse digits that would be lost, and what is too large for the column (or no number)."""
         if value is None:
             return None
         value = decimal.Decimal(value)
+        if not value.is_finite() or abs(value) >= 10 ** (self.precision - self.scale):
+            msg = f"{value} does not fit: at most {self.precision - self.scale} digits before the point"
+            raise ValueError(msg)
         fixed = round(value, self.scale)
         if fixed != value:
             msg = f"{value} has more than {self.scale} decimals"
@@ -150,15 +153,16 @@ def _forget(plugin: str, name: str) -> None:
 
 
 def _check_table(cls: type[PluginBase]) -> None:
-    table = getattr(cls, "__tablename__", None)
+    # A class may name its table, or bring it whole.
+    table = getattr(cls.__dict__.get("__table__"), "name", None) or getattr(cls, "__tablename__", None)
     plugin = getattr(cls, "__plugin__", None)
     if plugin is None:
         msg = f'{cls.__qualname__}: derive from a base of your plugin: class Base(PluginBase, plugin="<id>")'
         raise TypeError(msg)
     if table is None:
-        return  # single-table inheritance: no table of its own
+        return  # SQLAlchemy says so better
     if not table.startswith(f"{plugin}_"):
-        msg = f"{cls.__qualname__}.__tablename__ is {table!r}: tables of plugin {plugin!r} begin with '{plugin}_'"
+        msg = f"the table of {cls.__qualname__} is {table!r}: tables of plugin {plugin!r} begin with '{plugin}_'"
         raise TypeError(msg)
     if len(table) > MAX_TABLE_NAME:
         msg = f"{table!r} is longer than {MAX_TABLE_NAME} characters: names derived from it must fit PostgreSQL's 63"

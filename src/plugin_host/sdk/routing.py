@@ -93,9 +93,10 @@ def _route(
 
     def decorate(fn: Callable[..., Any]) -> HTTPRouteHandler:
         # A function that is not async may block: it goes to a thread, never onto the event loop.
-        if not inspect.iscoroutinefunction(fn):
-            given.setdefault("sync_to_thread", True)
-        made: HTTPRouteHandler = kind(path, operation_id=operation_id or fn.__name__, opt=opt, **given)(fn)
+        thread = {} if inspect.iscoroutinefunction(fn) else {"sync_to_thread": True}
+        made: HTTPRouteHandler = kind(path, operation_id=operation_id or fn.__name__, opt=opt, **{**thread, **given})(
+            fn
+        )
         return made
 
     return decorate

@@ -70,6 +70,9 @@ class Loader(_Section, frozen=True, kw_only=True):
     default: Annotated[
         Literal["enable"], Meta(description="What happens to a plugin seen for the first time: it runs.")
     ] = "enable"
+    strict: Annotated[
+        bool, Meta(description="Do not start while a plugin is parked by a fault of its own; for images and CI.")
+    ] = False
 
 
 class Migrations(_Section, frozen=True, kw_only=True):
@@ -114,7 +117,10 @@ class Theme(_Section, frozen=True, kw_only=True):
     """`[theme]`: how the pages look."""
 
     name: Annotated[Text, Meta(description="Name of the application: the header, the title.")] = "Plugin Host"
-    logo: Annotated[Text | None, Meta(description="Address of a picture for the header.")] = None
+    logo: Annotated[
+        Annotated[str, Meta(pattern=r"^(/(?![/\\])|data:image/)")] | None,
+        Meta(description="Picture for the header: an address on this server, as `/logo.svg`, or a `data:image/` URL."),
+    ] = None
     accent: Annotated[
         Annotated[str, Meta(pattern="^#([0-9a-fA-F]{3}){1,2}$")] | None,
         Meta(description="Colour of buttons and links, as `#0b6bcb`."),
