@@ -56,8 +56,9 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.schema = schema
         self._check()
-        self._owned = engine is None or schema is not None
-        self.engine: AsyncEngine = self._make_engine() if engine is None or schema is not None else engine
+        shared = engine if schema is None else None
+        self._owned = shared is None
+        self.engine: AsyncEngine = shared or self._make_engine()
         # One pool for both: the option is read by the "begin" event.
         self._writing = self.engine.execution_options(plugin_host_begin="IMMEDIATE")
         self._reader: sqlite3.Connection | None = None

@@ -152,6 +152,33 @@ async def test_what_escapes_is_a_problem_without_a_detail(caplog: pytest.LogCapt
     assert answer.headers["x-request-id"] in caplog.text
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError()], ids=repr)
+async def test_what_would_end_a_process_or_a_task_is_an_error_like_others(error: BaseException) -> None:
+    async def leave(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    async with client(Edge(leave)) as browser:
+        answer = await browser.get("/x")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+
+
+async def test_a_request_that_the_server_calls_off_ends() -> None:
+    started = asyncio.Event()
+
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    task = asyncio.ensure_future(Edge(wait)({"type": "http", "method": "GET", "path": "/x", "headers": []}, send, send))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_half_an_answer_is_cut_off() -> None:
     async with client(Edge(crash_late)) as browser:
         with pytest.raises(RuntimeError):

@@ -167,3 +167,25 @@ async def test_two_plugins_that_claim_one_id_are_refused_with_both_places(
         assert (shown["state"], shown["reason"]["code"]) == ("refused", "duplicate_id")
         assert str(folders / "good") in shown["reason"]["text"]
         assert str(folders / "twin") in shown["reason"]["text"]
+
+
+SHUTDOWN = """
+from pathlib import Path
+from plugin_host.sdk import hookimpl
+
+@hookimpl
+def shutdown():
+    Path(__file__).with_name("stopped").touch()
+"""
+
+
+async def test_a_failing_shutdown_is_logged_and_the_others_are_stopped(
+    settings: Settings, folder_plugin: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = folder_plugin("good", SHUTDOWN)  # stopped after the one that fails: the last to start is the first
+    folder_plugin("worse", SHUTDOWN + "    raise ValueError('no rest')\n")
+    loader = msgspec.structs.replace(settings.loader, folders=(str(folders),))
+    async with running(PluginHost(msgspec.structs.replace(settings, loader=loader))):
+        assert not (folders / "worse" / "stopped").exists()
+    assert (folders / "good" / "stopped").exists()
+    assert "worse: hook shutdown failed: ValueError: no rest" in caplog.text

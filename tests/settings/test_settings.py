@@ -17,7 +17,6 @@ from plugin_host.settings import (
     describe_settings,
     show_settings,
 )
-from plugin_host.settings.wording import words
 
 
 def load(folder: Path, toml: str | None = None, config: str | None = None, **variables: str) -> Settings:
@@ -121,6 +120,7 @@ def test_unknown_section_without_a_near_one_says_where_to_look(tmp_path: Path) -
         ("server.port = 65536", "server.port: Expected `int` <= 65535; it takes a whole number from 0 to 65535"),
         ("server = 1", "server: Expected `object`, got `int`; it takes a table"),
         ("plugins.contacts = 1", "plugins.contacts: Expected `object`, got `int`; it takes a table"),
+        ("loader.strict = 1", "loader.strict: Expected `bool`, got `int`; it takes true or false"),
         ('loader.default = "ask"', "loader.default: Invalid enum value 'ask'; it takes \"enable\""),
         ('migrations.on_start = "no"', 'migrations.on_start: Invalid enum value \'no\'; it takes "auto" or "check"'),
         ("limits.startup_timeout = 0", "limits.startup_timeout: Expected `float` > 0.0; it takes a number above 0"),
@@ -284,10 +284,6 @@ def test_secrets_of_plugins_are_masked(tmp_path: Path) -> None:
     told = shown(tmp_path, **said)
     mailer = {key: value for key, value in told.items() if key.startswith("plugins.")}
     assert mailer == {"plugins.mailer.password": "***", "plugins.mailer.from": "***", "plugins.mailer.size": 3}
-
-
-def test_truth_values_have_words_too() -> None:
-    assert words(bool | None) == "true or false"
 
 
 def test_every_setting_has_a_manual() -> None:

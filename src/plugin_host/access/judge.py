@@ -108,7 +108,7 @@ def _prepare() -> tuple[casbin.Enforcer, Any]:
     enforcer = casbin.Enforcer(model)
     # Casbin would put every denial, with all names, into the log. One of `getLogger` that is only disabled
     # would not do: `logging.config`, as uvicorn uses it, enables loggers that it does not know.
-    enforcer.logger = logging.Logger("casbin", logging.CRITICAL + 1)
+    enforcer.logger = logging.Logger("casbin", logging.CRITICAL + 1)  # noqa: LOG001
     expression = enforcer._get_expression(model["m"]["m"].value, {})  # noqa: SLF001 - to parse it only once
     return enforcer, expression.ast_parsed_value
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from plugin_host.plugins.services import Offers
     from plugin_host.settings import Settings
 
+log = logging.getLogger("plugin_host")
+
 
 @dataclass(frozen=True)
 class Running:
@@ -51,7 +53,10 @@ class Running:
 
     async def stop(self) -> None:
         """Undo what `start` did, in reverse; what fails is logged."""
-        await self._opened.aclose()
+        try:
+            await self._opened.aclose()
+        except PluginFault as fault:
+            log.error("%s %s", fault.reason.text, fault.reason.way_out)  # noqa: TRY400 - the reason says where
 
 
 @dataclass(frozen=True)

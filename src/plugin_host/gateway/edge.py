@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import os
@@ -109,7 +110,9 @@ class Edge:
             await self._app(scope, receive, answer)
         except Problem as problem:
             await send_problem(problem, scope, answer)
-        except Exception as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_called_off():
+                raise
             log.exception("%s failed (request %s)", scope["path"], scope[REQUEST_ID])
             if started:
                 raise  # the server must cut the connection: half an answer must not look like a whole one
@@ -129,6 +132,12 @@ class Edge:
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self._allowed(hosts[0]):
             raise Problem(400, "bad_host", "This host does not answer to that name.")
+
+
+def _is_called_off() -> bool:
+    """Tell whether the server has cancelled the request; else something below has raised it without being asked."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _is_ours(name: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError, TimeoutError as PoolTimeout
 
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.models import to
@@ -62,12 +62,8 @@ def to_problem(exc: BaseException) -> Problem:
         return _undecodable(exc)
     if isinstance(exc, RecursionError) and "deserializing" in str(exc):  # msgspec's own limit
         return Problem(400, "malformed", "The JSON is nested too deep.")
-    if isinstance(exc, IntegrityError):
-        return Problem(409, "conflict", "This contradicts something that is already there.")
-    if isinstance(exc, DataError):
-        return Problem(422, "invalid", "A value is too long, too large, or has a NUL character in it.")
-    if isinstance(exc, PoolTimeout) or (isinstance(exc, OperationalError) and _is_busy(exc)):
-        return Problem(503, "busy", "The database is busy; try again.", headers={"retry-after": "1"})
+    if isinstance(exc, SQLAlchemyError) and (problem := _of_database(exc)) is not None:
+        return problem
     status = getattr(exc, "status_code", None)  # Starlette's and other frameworks' HTTP exceptions
     if isinstance(status, int) and status in HTTPStatus._value2member_map_:
         return _of_status(status, str(getattr(exc, "detail", "")), getattr(exc, "headers", None))
@@ -144,6 +140,17 @@ def _of_status(status: int, detail: str, headers: Mapping[str, str] | None) -> P
     if status == HTTPStatus.METHOD_NOT_ALLOWED and headers:
         headers = {name: _methods(value) if name.lower() == "allow" else value for name, value in headers.items()}
     return Problem(status, code, detail, headers=headers, title=phrase)
+
+
+def _of_database(exc: SQLAlchemyError) -> Problem | None:
+    """Word what is the caller's fault, or passes; anything else is ours."""
+    if isinstance(exc, IntegrityError):
+        return Problem(409, "conflict", "This contradicts something that is already there.")
+    if isinstance(exc, DataError):
+        return Problem(422, "invalid", "A value is too long, too large, or has a NUL character in it.")
+    if isinstance(exc, PoolTimeout) or (isinstance(exc, OperationalError) and _is_busy(exc)):
+        return Problem(503, "busy", "The database is busy; try again.", headers={"retry-after": "1"})
+    return None
 
 
 def _methods(allow: str) -> str:

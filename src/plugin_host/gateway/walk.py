@@ -108,8 +108,8 @@ class Walk:
                 permissions |= dict.fromkeys(need.permissions if need is not None else ())
         for handler in automatic:
             handler.opt[NEED] = Need(self._rules.plugin, tuple(permissions))
-            # Litestar's own names the methods that the path had when its first handler was added.
-            handler._fn = _options(route.methods)  # noqa: SLF001 - there is no other way in
+            # Litestar's own names the methods that the path had when its first handler was added. Not awaited either.
+            handler._fn = _options(route.methods)  # type: ignore[assignment] # noqa: SLF001
 
     def _asgi(self, route: ASGIRoute) -> None:
         handler = route.route_handler

@@ -45,7 +45,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 def _message(error: BaseException) -> str:
     try:
-        words = str(error).split()
+        # Without what moves the cursor or colours: the text is shown in terminals.
+        words = "".join(letter if letter.isprintable() else " " for letter in str(error)).split()
     except Exception:  # noqa: BLE001 - even the message is the plugin's code
         return ""
     text = " ".join(words)

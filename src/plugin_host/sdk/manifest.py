@@ -18,7 +18,9 @@ CORE_VERSION: Final = "1.0"
 UI_CONTRACTS: Final = (1,)
 """The browser contracts that this host's shell speaks."""
 
-ID_PATTERN: Final = "^[a-z][a-z0-9]{1,30}$"
+# To Python `$` also stands before a last line end, and JSON Schema has no `\Z`: so nothing may follow either.
+_END: Final = "$(?![^a])"
+ID_PATTERN: Final = f"^[a-z][a-z0-9]{{1,30}}{_END}"
 
 PluginId: TypeAlias = Annotated[
     str, Meta(pattern=ID_PATTERN, description="One lower-case word; all that the plugin owns begins with it.")
@@ -114,7 +116,7 @@ class MenuFile(_File, frozen=True, kw_only=True):
 
 
 class _Screen(_Part, frozen=True, kw_only=True, tag_field="kind"):
-    id: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,40}$")]
+    id: Annotated[str, Meta(pattern=f"^[a-z][a-z0-9-]{{0,40}}{_END}")]
     title: Annotated[str, Meta(min_length=1)]
     permission: Annotated[str, Meta(description="A permission, `signed-in` or `public`.")]
     path: Annotated[str, Meta(description="Below `/<id>/`; the longest wins, by whole segments.")] = ""
