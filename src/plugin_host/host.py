@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from plugin_host import registry
 from plugin_host.access.decisions import Decisions
 from plugin_host.core.api.health import FAULTS
 from plugin_host.core.assembly import Assembly, Running, permissions_of
+from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
 from plugin_host.core.planner import Planner, state_of
 from plugin_host.core.plugin import Core, CorePlugin
@@ -24,7 +25,7 @@ from plugin_host.database import Database
 from plugin_host.gateway.dispatcher import Dispatcher
 from plugin_host.gateway.edge import Edge
 from plugin_host.gateway.gate import Gate
-from plugin_host.gateway.lifespans import speak_lifespan
+from plugin_host.gateway.lifespans import Hosted
 from plugin_host.plugins import activation
 from plugin_host.plugins.generation import Generation
 from plugin_host.plugins.services import Offers
@@ -48,17 +49,6 @@ log = logging.getLogger("plugin_host")
 
 class HostError(Exception):
     """The host cannot start: one sentence that says what to do."""
-
-
-class Application:
-    """An ASGI application. An object and not a method: servers look at `__call__` to tell which ASGI it speaks."""
-
-    def __init__(self, answer: Callable[[Any, Any, Any], Awaitable[None]]) -> None:
-        self._answer = answer
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a scope."""
-        await self._answer(scope, receive, send)
 
 
 class PluginHost(HostView):
@@ -95,17 +85,18 @@ class PluginHost(HostView):
             open_work=self._assembly.open,
             public_origin="/".join(public_url.split("/", 3)[:3]) or None,
         )
-        self.asgi = Application(self._answer)
         self._dispatcher = Dispatcher()
         self._edge = Edge(
             self._dispatcher,
             allowed_hosts=self.settings.server.hosts,
             https=public_url.startswith("https:"),
         )
+        self.asgi = Hosted(self._edge, self.lifespan, lambda: self._standing is not None)
         self._running: dict[str, Running] = {}
         self._started: set[str] = set()
         self._standing: Standing | None = None
         self._number = 0
+        self._follower = Follower(self.database, self.reconcile)
         self._reconciling = asyncio.Lock()
 
     # -- the six steps -------------------------------------------------------------------------------
@@ -123,10 +114,19 @@ class PluginHost(HostView):
         """Bring the tables of core and of every plugin that may run up to date; `plugin` limits it to one."""
         return await self.planner.migrate(plugin, to, progress)
 
+    async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> Plan:
+        """Keep an operator's wish and follow it, without a restart; other processes follow within two seconds.
+
+        Requests of a plugin that is switched off end where they began, within `server.graceful_timeout`.
+        """
+        await self.planner.wish(plugin, word)
+        return await self.reconcile()
+
     async def reconcile(self) -> Plan:
         """Go round: make what differs from what stands, swap, then stop what is no longer wanted."""
         async with self._reconciling:
             faults = await self.planner.faults(log.info)
+            await self._follower.note()
             plan = await self.planner.plan()
             for plugin, reason in faults.items():
                 plan = self._park(plan, plugin, reason)
@@ -147,7 +147,8 @@ class PluginHost(HostView):
         try:
             self._check_strict(await self.reconcile())
             await self.core.setup_needed()
-            yield self
+            async with self._follower.following():
+                yield self
         finally:
             self._dispatcher.close()
             await self._retire(set())
@@ -203,16 +204,6 @@ class PluginHost(HostView):
             await activation.sample(running.relay, running.context)
 
     # -- how -----------------------------------------------------------------------------------------
-
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer an ASGI scope. A server that speaks the lifespan protocol runs the host with it."""
-        if scope["type"] == "lifespan":
-            await speak_lifespan(self.lifespan(), receive, send)
-            return
-        if self._standing is None:
-            msg = "PluginHost is not running: enter `async with host.lifespan():` in the lifespan of the application"
-            raise RuntimeError(msg)
-        await self._edge(scope, receive, send)
 
     def _assemble(self, plan: Plan) -> Plan:
         """Import and build whatever is to run and does not stand yet."""

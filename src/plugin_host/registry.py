@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 from sqlalchemy import String, Text, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
+from plugin_host.database import bump
 from plugin_host.sdk.errors import Reason
 from plugin_host.sdk.models import PluginBase
 
@@ -54,6 +55,15 @@ async def wishes(session: AsyncSession) -> dict[str, str]:
     """Read what operators wish for, by plugin."""
     rows = await session.execute(select(Plugin.id, Plugin.wish).where(Plugin.wish.is_not(None)).order_by(Plugin.id))
     return {plugin: wish for plugin, wish in rows if wish is not None}
+
+
+async def wish(session: AsyncSession, plugin: str, word: Literal["enabled", "disabled"]) -> None:
+    """Keep an operator's wish, and raise the `wishes` revision: running hosts follow. The caller commits."""
+    await bump(session, "wishes")
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    row = {"id": plugin, "wish": word, "state": "", "updated": dt.datetime.now(dt.UTC)}
+    insert = dialect.insert(Plugin).values(row)
+    await session.execute(insert.on_conflict_do_update(index_elements=[Plugin.id], set_={"wish": word}))
 
 
 async def outcomes(session: AsyncSession) -> dict[str, Outcome]:

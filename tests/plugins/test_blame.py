@@ -33,6 +33,7 @@ class Speechless(Exception):
         (ValueError("boom"), "ValueError: boom"),
         (ValueError(), "ValueError"),
         (ValueError("two\n  lines"), "ValueError: two lines"),
+        (ValueError("\x1b[31mred\x07"), "ValueError: [31mred"),
         (ValueError("x" * 400), f"ValueError: {'x' * 300}…"),
         (Speechless(), "Speechless"),
         (SyntaxError("odd"), "SyntaxError: odd"),

@@ -76,10 +76,10 @@ def stored(session: Session, **fields: Any) -> Thing:
     return session.get_one(Thing, "1")
 
 
-def declare(base: type[DeclarativeBase], **names: Any) -> type[Any]:
+def declare(base: type[DeclarativeBase], called: str = "Made", **names: Any) -> type[Any]:
     """Make a class as a module would."""
     column = {} if "__table__" in names else {"id": mapped_column(sa.String, primary_key=True)}
-    return type("Made", (base,), {"__module__": __name__, **column, **names})
+    return type(called, (base,), {"__module__": __name__, **column, **names})
 
 
 # -- names -------------------------------------------------------------------------------------------------------
@@ -169,8 +169,8 @@ def test_base_made_anew_forgets_what_is_no_table_too() -> None:
             """A plugin that maps a select."""
 
         rows = declare(Viewing, __tablename__="viewing_made")
-        some = sa.select(rows.id).where(rows.id > "m").subquery("viewing_some")
-        return declare(Viewing, __table__=some, __mapper_args__={"primary_key": [some.c.id]})
+        some = sa.select(rows.id).where(rows.id > "m").subquery()
+        return declare(Viewing, "Some", __table__=some, __mapper_args__={"primary_key": [some.c.id]})
 
     load()
     load()

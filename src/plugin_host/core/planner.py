@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -19,7 +19,7 @@ from plugin_host.migrations.runner import Outcome, Runner, Source
 from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
 from plugin_host.plugins.resolver import resolve
-from plugin_host.sdk.errors import Reason
+from plugin_host.sdk.errors import Problem, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -93,6 +93,22 @@ class Planner:
                 plan = plan.park(plugin, state_of(outcome.reason), outcome.reason)
             plan = plan.built(plugin)
         return await asyncio.to_thread(self._with_orphans, plan)
+
+    async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> None:
+        """Keep an operator's wish. Raises `Problem` for a plugin that is not there, and for core."""
+        entry = (await self.verified()).entry(plugin)
+        if entry is None:
+            raise Problem(404, "not_found", f"There is no plugin {plugin!r}.")
+        if plugin == "core":
+            raise Problem(409, "core_stays", "core is the host itself: it cannot be switched off.")
+        if entry.reason is not None and entry.reason.code == "disabled_by_settings":
+            raise Problem(409, "disabled_by_settings", f"{entry.reason.text} {entry.reason.way_out}")
+        unit = self.database.unit()
+        try:
+            await registry.wish(unit.session, plugin, word)
+            await unit.commit()
+        finally:
+            await unit.close()
 
     async def pending(self) -> MigrationPlan:
         """Say which revisions `migrate` would apply. Writes nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from plugin_host.access.snapshot import Catalogue, Snapshot, compile_rules
 from plugin_host.menu import PlacedItem
@@ -86,6 +86,10 @@ class HostView(ABC):
     @abstractmethod
     def setup_required(self) -> bool:
         """Whether there was no administrator when somebody last looked."""
+
+    @abstractmethod
+    async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> Plan:
+        """Keep an operator's wish and follow it; gives the plan that stands then."""
 
     @abstractmethod
     async def plan(self) -> Plan:

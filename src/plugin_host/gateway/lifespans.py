@@ -145,7 +145,37 @@ class Conversation:
         await self._answered.put({"type": "ended"})
 
 
-async def speak_lifespan(lifespan: AbstractAsyncContextManager[Any], receive: Any, send: Any) -> None:
+class Hosted:
+    """The whole host as an ASGI application; servers and applications alike are handed it as `host.asgi`.
+
+    A server that speaks the lifespan protocol runs the host with it. An application enters `host.lifespan()`
+    itself; a request before that is a `RuntimeError` that says so. An object and not a method: servers look at
+    `__call__` to tell which ASGI it speaks.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApplication,
+        lifespan: Callable[[], AbstractAsyncContextManager[Any]],
+        is_running: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._lifespan = lifespan
+        self._is_running = is_running
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a scope."""
+        if scope["type"] == "lifespan":
+            await _speak_lifespan(self._lifespan(), receive, send)
+            return
+        if not self._is_running():
+            raise RuntimeError(
+                "PluginHost is not running: enter `async with host.lifespan():` in the lifespan of the application"
+            )
+        await self._app(scope, receive, send)
+
+
+async def _speak_lifespan(lifespan: AbstractAsyncContextManager[Any], receive: Any, send: Any) -> None:
     """Speak the server's side of the lifespan protocol."""
     await receive()
     try:

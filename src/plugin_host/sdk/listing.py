@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import BigInteger, Enum, Integer, Numeric, SmallInteger, String, and_, func, inspect, literal, or_
+from sqlalchemy.types import TypeDecorator
 
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.models import to
@@ -239,10 +240,11 @@ def _value(raw: object, column: InstrumentedAttribute[Any], dialect: Dialect) ->
 
 
 def _kind(column: TypeEngine[Any]) -> Any:
+    """Tell what the column gives in Python; a decorator that does not say it gives what it decorates."""
     try:
         return column.python_type
     except NotImplementedError:
-        return Any
+        return _kind(column.impl_instance) if isinstance(column, TypeDecorator) else Any
 
 
 def _fits(stored: object, column: TypeEngine[Any], dialect: Dialect) -> bool:

@@ -153,14 +153,14 @@ def _forget(plugin: str, name: str) -> None:
 
 
 def _check_table(cls: type[PluginBase]) -> None:
-    # A class may name its table, or bring it whole.
-    table = getattr(cls.__dict__.get("__table__"), "name", None) or getattr(cls, "__tablename__", None)
+    whole = cls.__dict__.get("__table__")
+    table = whole.name if isinstance(whole, Table) else getattr(cls, "__tablename__", None)
     plugin = getattr(cls, "__plugin__", None)
     if plugin is None:
         msg = f'{cls.__qualname__}: derive from a base of your plugin: class Base(PluginBase, plugin="<id>")'
         raise TypeError(msg)
     if table is None:
-        return  # SQLAlchemy says so better
+        return  # a mapped select, or nothing: SQLAlchemy says that better
     if not table.startswith(f"{plugin}_"):
         msg = f"the table of {cls.__qualname__} is {table!r}: tables of plugin {plugin!r} begin with '{plugin}_'"
         raise TypeError(msg)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from plugin_host.core.documents import plan_document, plugin_list, plugin_row
 from plugin_host.sdk.errors import Problem
-from plugin_host.sdk.routing import get
+from plugin_host.sdk.routing import get, post
 
 if TYPE_CHECKING:
     from plugin_host.core.standing import HostView
+    from plugin_host.plugins.plan import Plan
 
 
 def plugin_routes(host: HostView) -> list[Any]:
@@ -35,4 +36,21 @@ def plugin_routes(host: HostView) -> list[Any]:
         """Say what starting now would do."""
         return plan_document(await host.plan())
 
-    return [list_plugins, show_plugin, show_plan]
+    @post("/plugins/{plugin_id:str}/enable", permission="core.plugins.manage", status_code=200)
+    async def enable_plugin(plugin_id: str) -> dict[str, Any]:
+        """Switch a plugin on, in this and every other process."""
+        return _row(await host.wish(plugin_id, "enabled"), plugin_id)
+
+    @post("/plugins/{plugin_id:str}/disable", permission="core.plugins.manage", status_code=200)
+    async def disable_plugin(plugin_id: str) -> dict[str, Any]:
+        """Switch a plugin off, in this and every other process; nothing of its data is lost."""
+        return _row(await host.wish(plugin_id, "disabled"), plugin_id)
+
+    def _row(plan: Plan, plugin_id: str) -> dict[str, Any]:
+        generation = host.standing.generation
+        entry = plan.entry(plugin_id)
+        if entry is None:
+            raise Problem(404, "not_found", f"There is no plugin {plugin_id!r}.")
+        return plugin_row(entry, generation.routes, generation.timings)
+
+    return [list_plugins, show_plugin, show_plan, enable_plugin, disable_plugin]
