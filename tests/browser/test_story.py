@@ -123,6 +123,18 @@ def test_an_administrator_sees_the_plugins_and_adds_a_person(demo: Served, open_
     expect(page.get_by_role("row", name=re.compile("walter"))).to_contain_text("contacts.viewer")
 
 
+def test_an_administrator_switches_a_plugin_off_and_on(demo: Served, open_page: Callable[[str], Page]) -> None:
+    page = open_page(f"{demo.address}/core/plugins")
+    sign_in(page, "admin")
+    page.get_by_role("button", name="Switch off Invoicing").click()
+    page.get_by_role("dialog").get_by_role("button", name="Switch off").click()
+    expect(page.get_by_role("button", name="Switch on Invoicing")).to_be_visible()
+    assert "Invoices" not in menu(page)
+    page.get_by_role("button", name="Switch on Invoicing").click()
+    expect(page.get_by_role("button", name="Switch off Invoicing")).to_be_visible()
+    assert "Invoices" in menu(page)
+
+
 def test_the_first_start_is_set_up_with_the_code_from_the_console(
     fresh: Served, open_page: Callable[[str], Page]
 ) -> None:

@@ -10,7 +10,28 @@ const Reason = ({ reason }) => html`<div class="alert" role="note">
   ${reason.way_out && html`<p><strong>Way out:</strong> ${reason.way_out}</p>`}
 </div>`;
 
-function Plugin({ plugin }) {
+/** Switch a plugin on or off; the page is loaded anew, since the menu and the screens change with it. */
+function Switch({ host, plugin }) {
+  const [busy, setBusy] = useState(false);
+  const off = plugin.state === "disabled";
+  if (plugin.id === "core" || plugin.state === "orphaned" || !host.can("core.plugins.manage")) return null;
+  const act = async () => {
+    const question = `Switch ${plugin.name} off? Whoever uses it now is interrupted; its data stays.`;
+    if (!off && !(await host.confirm(question, { ok: "Switch off", danger: true }))) return;
+    setBusy(true);
+    try {
+      await host.api(`/plugins/${plugin.id}/${off ? "enable" : "disable"}`, { method: "POST" });
+      location.reload();
+    } catch (error) {
+      setBusy(false);
+      host.notify(error.detail || error.message, { kind: "error" });
+    }
+  };
+  const label = `${off ? "Switch on" : "Switch off"} ${plugin.name}`;
+  return html`<button type="button" disabled=${busy} aria-label=${label} onClick=${act}>${off ? "Switch on" : "Switch off"}</button>`;
+}
+
+function Plugin({ host, plugin }) {
   const requires = Object.entries(plugin.requires ?? {}).map(([id, range]) => `${id} ${range}`);
   return html`<section class="card" aria-labelledby=${`plugin-${plugin.id}`}>
     <div class="row">
@@ -18,6 +39,7 @@ function Plugin({ plugin }) {
       <span class="badge ${KIND[plugin.state] ?? "danger"}">${plugin.state}</span>
       <span class="spacer"></span>
       <span class="muted">${plugin.id} ${plugin.version ?? ""}</span>
+      <${Switch} host=${host} plugin=${plugin} />
     </div>
     ${plugin.reason && html`<${Reason} reason=${plugin.reason} />`}
     <dl>
@@ -42,7 +64,7 @@ function Plugins({ host }) {
     </div>
     ${error && html`<p class="alert" role="alert">${error}</p>`}
     ${!plugins && !error && html`<p class="muted" aria-busy="true">Loading…</p>`}
-    <div class="stack">${(plugins ?? []).map((plugin) => html`<${Plugin} key=${plugin.id} plugin=${plugin} />`)}</div>`;
+    <div class="stack">${(plugins ?? []).map((plugin) => html`<${Plugin} key=${plugin.id} host=${host} plugin=${plugin} />`)}</div>`;
 }
 
 export async function mount(element, host) {
