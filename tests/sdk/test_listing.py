@@ -108,7 +108,7 @@ KINDS: Final = [column.key for column in Thing.__table__.columns if column.key !
 # In the order of the list: nulls last; text without regard to case.
 SAMPLES: dict[str, list[Any]] = {
     "name": ["", "Ann", "ann", "ANNA", "Bob", "bob%", None, None],
-    "label": ["", "Ann", "ann", "ANNA", "Bob", "bob%", None, None],
+    "label": ["", "ann", "ann", "anna", "bob", "bob%", None, None],
     "small": [-(2**15), -1, 0, 0, 2**15 - 1, None, None],
     "whole": [-(2**31), -1, 0, 0, 2**31 - 1, None, None],
     "big": [-(2**63), -1, 0, 0, 2**63 - 1, None, None],

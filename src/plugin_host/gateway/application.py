@@ -6,6 +6,7 @@ setting that guards the host is the host's.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import warnings
@@ -14,10 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from litestar import Controller, Litestar, Response, Router
+from litestar._asgi.utils import is_valid_host
 from litestar.exceptions import HTTPException, ImproperlyConfiguredException, WebSocketException
 from litestar.handlers import BaseRouteHandler, WebsocketListener
 from litestar.routes import HTTPRoute, WebSocketRoute
+from litestar.utils.scope.state import ScopeState
 
+from plugin_host.gateway.answers import shorten
 from plugin_host.gateway.foreign import Foreign
 from plugin_host.gateway.lifespans import Lifespans
 from plugin_host.gateway.problems import FAILED, MEDIA_TYPE, encode, log_unexpected, to_problem
@@ -81,6 +85,9 @@ def build(plugin: str, handlers: Iterable[Any], *, names: RouteRules, gate: Gate
     walk.over(app)
     if walk.faults:
         raise PluginFault(_refusal(plugin, walk.faults))
+    for route in app.routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            shorten(handler)
     return Built(plugin, app, tuple(walk.routes), foreign)
 
 
@@ -226,6 +233,16 @@ class _Prefix(Router):
         return self.routes.by_path  # type: ignore[attr-defined, no-any-return] # set above
 
 
+_is_good_host = functools.lru_cache(maxsize=256)(is_valid_host)  # the same few come all day
+
+
+def _has_good_host(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    for name, value in headers:
+        if name == b"host":
+            return _is_good_host(value)
+    return True
+
+
 class _Application(Litestar):
     def __init__(self, plugin: str, handlers: Sequence[Any], gate: Gate, body_limit: int) -> None:
         super().__init__(
@@ -240,6 +257,7 @@ class _Application(Litestar):
             pdb_on_exception=False,
         )
         self._plugin = plugin
+        self._worded: dict[Any, Any] = {}
         # Litestar has its own idea of Starlette's exceptions where Starlette is installed.
         self.exception_handlers.update(dict.fromkeys(self.exception_handlers, self._answer))
         self.routes = _Routes()
@@ -249,6 +267,32 @@ class _Application(Litestar):
     @property
     def route_handler_method_map(self) -> dict[str, Any]:
         return self.routes.by_path  # type: ignore[attr-defined, no-any-return] # set above
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Route a request straight to its handler's gate.
+
+        Litestar's own entry wraps it into two more layers, which word what goes wrong while routing; they are
+        called for that, and for whatever is no HTTP request. What goes wrong in the handler is worded by the
+        layer between gate and handler, and the gate words its own refusals.
+        """
+        if scope["type"] == "http" and _has_good_host(scope["headers"]):
+            try:
+                app, handler, path, parameters, template = self.asgi_router.handle_routing(
+                    path=scope["path"], method=scope["method"]
+                )
+            except HTTPException:
+                pass
+            else:
+                scope["app"] = scope["litestar_app"] = self
+                scope["path"], scope["path_params"], scope["path_template"] = path, parameters, template
+                scope["route_handler"] = handler
+                worded = self._worded.get(handler)
+                if worded is None:  # Litestar puts it together anew for each request
+                    worded = self._worded[handler] = handler.resolve_exception_handlers()
+                ScopeState.from_scope(scope).exception_handlers = worded
+                await app(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
     def _answer(self, request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
         """Answer an exception of a handler, or one of Litestar's own."""

@@ -241,15 +241,17 @@ def _value(raw: object, column: InstrumentedAttribute[Any], dialect: Dialect) ->
 
 def _kind(column: TypeEngine[Any]) -> Any:
     """Tell what the column gives in Python; a decorator that does not say it gives what it decorates."""
-    try:
-        return column.python_type
-    except NotImplementedError:
-        return _kind(column.impl_instance) if isinstance(column, TypeDecorator) else Any
+    kind = column.python_type
+    if kind is object and isinstance(column, TypeDecorator):
+        return _kind(column.impl_instance)
+    return Any if kind is object else kind
 
 
 def _fits(stored: object, column: TypeEngine[Any], dialect: Dialect) -> bool:
     exact = dialect.name != "sqlite"  # SQLite keeps any text, and 64 bits in every integer column
     match stored:
+        case str() if isinstance(column, Enum):
+            return stored in column.enums
         case str():
             return not exact or "\0" not in stored
         case int():
