@@ -127,6 +127,30 @@ def test_an_unusable_data_folder_is_one_line(run: Run, tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", [["plan"], ["migrate"], ["users", "list"], ["serve", "--port", "0"]])
+def test_a_database_that_does_not_answer_is_one_line(run: Run, words: list[str]) -> None:
+    with socket.socket() as closed:  # bound and not listening: nobody answers there
+        closed.bind(("127.0.0.1", 0))
+        done = run(*words, PLUGIN_HOST_DATABASE=f"postgresql://ann:secret@127.0.0.1:{closed.getsockname()[1]}/x")
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1)
+    assert "check `database`" in done.stderr
+    assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["plan"], ["migrate"], ["serve", "--port", "0"]])
+def test_a_file_that_is_no_database_is_one_line(run: Run, tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "host.db").write_text("no database at all, but long enough to be looked at")
+    done = run(*words, PLUGIN_HOST_DATABASE="sqlite:///host.db")
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1)
+    assert "file is not a database" in done.stderr
+
+
+def test_a_plan_warns_of_folders_that_are_not_there(run: Run) -> None:
+    done = run("plan", PLUGIN_HOST_LOADER__FOLDERS='["nowhere"]')
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: loader.folders names ")
+
+
 def test_users_before_the_first_start_end_the_set_up_state(run: Run, tmp_path: Path) -> None:
     made = run("users", "create", "ada", "--role", "core.admin", "--password-file", "-", stdin="a-long-password\n")
     assert made.returncode == 0, made.stderr

@@ -77,9 +77,10 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except Exception as error:
-        if not _is_known(error):
+        told = str(error) if _is_known(error) else _told_by_database(error)
+        if told is None:
             raise
-        click.echo(f"plugin-host: {error}", err=True)
+        click.echo(f"plugin-host: {told}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -100,3 +101,16 @@ def _is_known(error: Exception) -> bool:
         if (module := sys.modules.get(where)) is not None
     ]
     return isinstance(error, tuple(known))
+
+
+def _told_by_database(error: Exception) -> str | None:
+    """Word what a database says that is not there, not reachable, busy or broken; None for errors in a question."""
+    errors: Any = sys.modules.get("sqlalchemy.exc")  # as above
+    if errors is None or not isinstance(error, errors.DatabaseError | errors.InterfaceError):
+        return None
+    if isinstance(error, errors.DataError | errors.IntegrityError | errors.InternalError | errors.ProgrammingError):
+        return None
+    said = str(error.orig).strip().partition("\n")[0]
+    if "locked" in said:
+        return f"the database is busy ({said}): another process has kept it for long; try again, or stop that one"
+    return f"the database cannot be used ({said}): see that it runs, and check `database` in the settings"

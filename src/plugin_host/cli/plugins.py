@@ -36,6 +36,8 @@ def plan(config: str | None, app: str | None, as_json: bool, strict: bool) -> No
             for why in entry.why:
                 click.echo(f"      {why}")
             _explain(entry)
+    for warning in made.warnings:
+        click.echo(f"warning: {warning}", err=True)
     core = made.entry("core")
     failed = core is None or core.state != "active"
     if failed or (strict and any(entry.state in OWN_FAULTS for entry in made.entries)):
