@@ -130,9 +130,7 @@ def test_work_makes_its_access_once() -> None:
         made.append(asking)
         return Yes()
 
-    one = Work(
-        plugin="contacts", actor=SYSTEM, unit=Unit(), access=make, services=NoServices(), settings=None, log=LOG
-    )
+    one = Work(plugin="contacts", actor=SYSTEM, unit=Unit(), access=make, services=NoServices(), settings=None, log=LOG)
     assert one.access is one.access
     assert made == [one]
 

@@ -48,7 +48,12 @@ def test_least_manifest() -> None:
 
 def test_what_a_manifest_means_without_saying_it() -> None:
     found = manifest()
-    assert (found.manifest, found.isolation, found.state, found.data.database) == (1, ("inprocess",), "stable", "default")
+    assert (found.manifest, found.isolation, found.state, found.data.database) == (
+        1,
+        ("inprocess",),
+        "stable",
+        "default",
+    )
     assert (found.version, found.ui, found.entry) == (None, None, None)
     assert (found.asks, found.optional, found.conflicts, found.links, found.extra) == ((), {}, (), {}, {})
 
@@ -194,7 +199,9 @@ def test_files_by_word() -> None:
     assert FILES == {"plugin": PluginManifest, "permissions": PermissionsFile, "menu": MenuFile}
 
 
-@pytest.mark.parametrize("word", [*COMMAND_WORDS, *"core api app host health metrics setup login logout static well".split()])
+@pytest.mark.parametrize(
+    "word", [*COMMAND_WORDS, *"core api app host health metrics setup login logout static well".split()]
+)
 def test_word_that_no_plugin_may_take(word: str) -> None:
     assert word in RESERVED_IDS
 

@@ -102,7 +102,7 @@ def test_table_that_is_not_the_plugins(names: dict[str, Any], message: str) -> N
 
 
 def test_class_without_a_plugin() -> None:
-    with pytest.raises(TypeError, match='derive from a base of your plugin: class Base'):
+    with pytest.raises(TypeError, match="derive from a base of your plugin: class Base"):
         declare(PluginBase, __tablename__="shop_made")
 
 
