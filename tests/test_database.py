@@ -140,7 +140,7 @@ def prepare_at_once(url: str, schema: str = "") -> list[tuple[str, str]]:
     return [process.communicate(timeout=60) for process in processes]
 
 
-# -- the name ------------------------------------------------------------------------------------------------------
+# -- the name ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_naming_a_database_opens_nothing(file: Path) -> None:
     assert not file.exists()
 
 
-# -- preparing --------------------------------------------------------------------------------------------------------
+# -- preparing -----------------------------------------------------------------------------------------------
 
 
 def test_sqlite_is_switched_to_wal(file: Path) -> None:
@@ -263,7 +263,7 @@ def test_schema_that_is_there_need_not_be_made(guest: str, postgres_url: str) ->
     assert "apps" in schemas(postgres_url)
 
 
-# -- engines -----------------------------------------------------------------------------------------------------------
+# -- engines -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -369,7 +369,7 @@ async def test_own_engine_is_closed(database: Database) -> None:
     assert len(closed) == 1
 
 
-# -- the unit of work ---------------------------------------------------------------------------------------------------
+# -- the unit of work ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -447,7 +447,7 @@ def may_write(file: Path) -> bool:
         other.close()
 
 
-# -- the revision -------------------------------------------------------------------------------------------------------
+# -- the revision --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio

@@ -183,6 +183,11 @@ def test_a_fault_of_a_disabled_plugin_is_not_shown_as_one() -> None:
     assert verdict(resolve([faulty("aa")], disabled=["aa"]), "aa") == ("disabled", "disabled_by_settings")
 
 
+def test_leaving_out_what_is_not_there_is_a_warning() -> None:
+    plan = resolve([found("contacts")], safe=["contact"])
+    assert plan.warnings == ("--safe names 'contact', and there is no such plugin. Did you mean 'contacts'?",)
+
+
 def test_disabling_what_is_not_there_is_a_warning() -> None:
     plan = resolve([found("contacts")], disabled=["contact"], warnings=["earlier"])
     assert plan.warnings == (

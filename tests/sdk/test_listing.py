@@ -124,7 +124,6 @@ SAMPLES: dict[str, list[Any]] = {
 }
 SAMPLES["score"].sort(key=lambda value: (value is None, value or 0))
 
-# PostgreSQL sorts text by the rules of a language, where a comma or an umlaut may count for nothing.
 TEXTS = st.none() | st.text(
     st.sampled_from("aAbBzZäÄ%_ 'é😀") | st.characters(codec="utf-8", exclude_characters="\0"), max_size=4
 )
@@ -132,6 +131,16 @@ NUMBERS = st.none() | st.integers(-3, 3) | st.integers(-(2**63), 2**63 - 1)
 FLOATS = st.none() | st.sampled_from([0.0, 0.5, 1e16]) | st.floats(allow_nan=False)
 MOMENTS = st.none() | st.datetimes(dt.datetime(1, 1, 3), timezones=st.just(dt.UTC))  # noqa: DTZ001
 PRICES = st.none() | st.decimals(-(10**15), 10**15, places=2)
+ANY_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "name": TEXTS,
+    "label": TEXTS,
+    "big": NUMBERS,
+    "score": FLOATS,
+    "price": PRICES,
+    "done": st.sampled_from([True, False, None]),
+    "due": st.none() | st.dates(),
+    "seen": MOMENTS,
+}
 LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -220,7 +229,7 @@ def cursor_of(*members: Any) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(members)).decode().rstrip("=")
 
 
-# -- the query -----------------------------------------------------------------------------------------------------
+# -- the query -----------------------------------------------------------------------------------------------
 
 
 def test_empty_query_asks_for_the_first_page() -> None:
@@ -263,7 +272,7 @@ def test_search_that_no_database_takes(q: str) -> None:
         Listing.from_query({"q": q})
 
 
-# -- search ----------------------------------------------------------------------------------------------------------
+# -- search --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -303,7 +312,7 @@ async def test_longest_search(each_db: AsyncSession, q: str) -> None:
     assert await ids(each_db, Listing.from_query({"q": q}), search=[Thing.name]) == ["0001"]
 
 
-# -- filters ---------------------------------------------------------------------------------------------------------
+# -- filters -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -418,7 +427,7 @@ async def test_filter_that_is_not_offered(db: AsyncSession, offered: list[Any], 
     assert problem.detail == f"price: this list has no such filter; it has: {known}"
 
 
-# -- the order -------------------------------------------------------------------------------------------------------
+# -- the order -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -504,12 +513,7 @@ async def test_order_that_is_not_offered(db: AsyncSession, sort: str) -> None:
 @hypothesis.settings(max_examples=200)
 @hypothesis.given(data=st.data())
 def test_any_rows_come_once_and_in_order_while_others_go(data: st.DataObject) -> None:
-    name, values = data.draw(
-        st.sampled_from(
-            [("name", TEXTS), ("label", TEXTS), ("big", NUMBERS), ("score", FLOATS), ("price", PRICES)]
-            + [("done", st.sampled_from([True, False, None])), ("due", st.none() | st.dates()), ("seen", MOMENTS)]
-        )
-    )
+    name, values = data.draw(st.sampled_from(list(ANY_VALUES.items())))
     rows = dict(enumerate(data.draw(st.lists(values, max_size=12))))
     down, limit = data.draw(st.booleans()), data.draw(st.integers(1, 5))
     gone = data.draw(st.sets(st.sampled_from(sorted(rows)))) if rows else set()
@@ -519,7 +523,7 @@ def test_any_rows_come_once_and_in_order_while_others_go(data: st.DataObject) ->
     assert found == (kept if len(rows) > limit else expected)
 
 
-# -- the cursor ------------------------------------------------------------------------------------------------------
+# -- the cursor ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -604,7 +608,7 @@ async def test_cursor_goes_on_where_the_default_order_is_named(db: AsyncSession)
     assert await ids(db, Listing(sort="name", cursor=cursor), sort=[Thing.name]) == ["0001"]
 
 
-# -- how -------------------------------------------------------------------------------------------------------------
+# -- how -----------------------------------------------------------------------------------------------------
 
 
 def _values(rows: list[Any], name: str) -> list[Any]:

@@ -86,8 +86,8 @@ def test_title_that_nobody_could_read(name: str) -> None:
 @pytest.mark.parametrize("file", FILES.values(), ids=FILES)
 def test_unknown_key_is_refused(file: type[Any]) -> None:
     keys = LEAST if file is PluginManifest else {}
-    with pytest.raises(msgspec.ValidationError, match="unknown field `titel`"):
-        msgspec.convert({**keys, "titel": "x"}, file)
+    with pytest.raises(msgspec.ValidationError, match="unknown field `heading`"):
+        msgspec.convert({**keys, "heading": "x"}, file)
 
 
 @pytest.mark.parametrize("file", FILES.values(), ids=FILES)

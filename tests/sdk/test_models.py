@@ -29,7 +29,7 @@ from plugin_host.sdk.models import (
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 ROME = dt.timezone(dt.timedelta(hours=1))
-SQLITE: Any = sqlite.dialect()  # type: ignore[no-untyped-call]
+SQLITE: Any = sqlite.dialect()
 POSTGRES: Any = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -53,8 +53,8 @@ class ThingOut(msgspec.Struct):
 
 
 class ThingChange(msgspec.Struct):
-    name: str | None | msgspec.UnsetType = msgspec.UNSET
-    price: Decimal | None | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    price: Decimal | msgspec.UnsetType | None = msgspec.UNSET
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -82,7 +82,7 @@ def declare(base: type[DeclarativeBase], called: str = "Made", **names: Any) -> 
     return type(called, (base,), {"__module__": __name__, **column, **names})
 
 
-# -- names -------------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,7 @@ def test_two_plugins_may_have_a_class_of_the_same_name() -> None:
     class OtherBase(PluginBase, plugin="depot"):
         """Another plugin's."""
 
-    made = type("Thing", (OtherBase,), {"__tablename__": "depot_thing", "__module__": __name__, "id": object_id()})
-    assert made.__table__.metadata is Thing.__table__.metadata
+    assert declare(OtherBase, "Thing", __tablename__="depot_thing").__table__.metadata is METADATA
 
 
 def test_base_made_anew_forgets_its_tables() -> None:
@@ -189,7 +188,7 @@ def test_constraints_have_names() -> None:
     assert names == {"pk_shop_ref", "fk_shop_ref_thing_id_shop_thing", "ix_shop_ref_thing_id"}
 
 
-# -- keys --------------------------------------------------------------------------------------------------------
+# -- keys ----------------------------------------------------------------------------------------------------
 
 
 def test_key_is_made_when_the_row_is_written(session: Session) -> None:
@@ -213,7 +212,7 @@ def test_keys_sort_by_time() -> None:
     assert first < new_id()
 
 
-# -- moments ------------------------------------------------------------------------------------------------------
+# -- moments -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("moment", [NOON, NOON.astimezone(ROME), NOON.replace(microsecond=1), None])
@@ -232,7 +231,7 @@ def test_moment_of_a_driver_that_keeps_the_zone() -> None:
     assert UtcDateTime().process_result_value(NOON.astimezone(ROME), None) == NOON
 
 
-# -- exact numbers --------------------------------------------------------------------------------------------------
+# -- exact numbers -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["0.10", "-0.01", "0.00", "9999999999999999.99", "-9999999999999999.99"])
@@ -275,7 +274,7 @@ def test_number_below_one_may_have_no_digit_before_the_point() -> None:
     assert ExactDecimal(2, 2).process_bind_param(Decimal("0.99"), SQLITE) == 99
 
 
-# -- rows and structs ---------------------------------------------------------------------------------------------
+# -- rows and structs ----------------------------------------------------------------------------------------
 
 
 def test_only_the_fields_of_the_struct_leave_the_server() -> None:

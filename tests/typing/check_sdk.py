@@ -74,7 +74,7 @@ def routes() -> None:
     assert_type(websocket("/live"), Callable[[Callable[..., Any]], WebsocketRouteHandler])
     get("/people", permission=["typed.view"])  # type: ignore[arg-type]
     get("/people", guards=[])  # type: ignore[call-arg]
-    get("/people", "typed.view")  # type: ignore[misc]
+    get("/people", "typed.view")  # type: ignore[call-arg]
 
     @get("/people", permission="typed.view")
     async def list_people() -> list[str]:

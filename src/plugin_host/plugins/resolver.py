@@ -57,8 +57,9 @@ def resolve(
     dependents = _dependents(case)
     entries = [_entry(case, plugin, why.get(plugin, ()), dependents) for plugin in [*why, *case.verdicts]]
     unknown = [
-        f"loader.disabled names {plugin!r}, and there is no such plugin. {nearest(plugin, claimed.plugins, 'plugins')}"
-        for plugin in sorted({*disabled} - {*claimed.plugins})
+        f"{place} names {plugin!r}, and there is no such plugin. {nearest(plugin, claimed.plugins, 'plugins')}"
+        for place, named in (("loader.disabled", disabled), ("--safe", () if isinstance(safe, bool) else safe))
+        for plugin in sorted({*named} - {*claimed.plugins})
     ]
     return Plan(arrange(tuple(entries)), MappingProxyType(claimed.plugins), (*warnings, *unknown))
 
