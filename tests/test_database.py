@@ -237,7 +237,7 @@ def test_preparing_waits_for_another_process(file: Path) -> None:
 
 
 def test_preparing_does_not_wait_for_ever(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin_host.database, "_WAL_TRIES", 2)
+    monkeypatch.setattr(plugin_host.database, "_WAL_PATIENCE", 0.1)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -492,6 +492,18 @@ async def test_revision_is_read_beside_a_writer(local: Database) -> None:
     await bump(unit.session, "auth")
     assert local.revision_now() == Revision(1, 1, 1)
     await unit.close()
+
+
+@pytest.mark.anyio
+async def test_revision_is_seen_at_once_when_another_has_raised_it(local: Database, file: Path) -> None:
+    local.revision_now()
+    other = Database(f"sqlite:///{file}")
+    unit = other.unit()
+    await bump(unit.session, "policy")
+    await unit.commit()
+    await unit.close()
+    await other.close()
+    assert local.revision_now() == Revision(1, 2, 1)
 
 
 @pytest.mark.anyio

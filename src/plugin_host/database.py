@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 BUSY_MS: Final = 20_000
-_WAL_TRIES: Final = 100
+_WAL_PATIENCE: Final = 5.0
 REVISION_SQL: Final = "SELECT auth, policy, wishes FROM core_revision WHERE id = 1"
 
 
@@ -209,13 +209,16 @@ async def bump(session: AsyncSession, kind: str) -> None:
 
 def _use_wal(path: str) -> str:
     """Switch a database file to WAL and give the mode it is in."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # The switch does not wait for another process that is at it: SQLite answers "locked" at once.
-        for _ in range(_WAL_TRIES):
-            with contextlib.suppress(sqlite3.OperationalError):
+    end = time.monotonic() + _WAL_PATIENCE
+    # Two that switch at once do not wait for each other, whatever the time-out: SQLite answers "locked" at once.
+    with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        while True:
+            try:
                 return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+            except sqlite3.OperationalError:
+                if time.monotonic() >= end:
+                    raise
             time.sleep(0.05)
-        return str(connection.execute("PRAGMA journal_mode=WAL").fetchone()[0])
 
 
 def _parse(url: str) -> sa.URL:

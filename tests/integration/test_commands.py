@@ -205,6 +205,20 @@ def test_a_schema_is_printed(run: Run, file: str) -> None:
     assert json.loads(run("schema", file).stdout)["$schema"].endswith("2020-12/schema")
 
 
+@pytest.mark.parametrize("words", [["--demo"], ["--reload"], ["--safe"], ["--safe=a"], ["--workers", "2"]])
+def test_an_applications_host_is_not_served_with_what_it_says_itself(run: Run, words: list[str]) -> None:
+    assert run("serve", "--app", "nowhere:host", *words).returncode == 2
+
+
+def test_a_plugins_commands_have_the_short_word_for_help_too(run: Run, folder_plugin: Callable[..., Path]) -> None:
+    code = (
+        "import click\nfrom plugin_host.sdk import hookimpl\n"
+        "@hookimpl\ndef register_commands():\n    return [click.Command('count')]\n"
+    )
+    done = run("sums", "-h", PLUGIN_HOST_LOADER__FOLDERS=json.dumps([str(folder_plugin("sums", code))]))
+    assert (done.returncode, "count" in done.stdout) == (0, True)
+
+
 def test_misuse_is_exit_code_two(run: Run) -> None:
     assert run("plan", "--no-such-option").returncode == 2
     assert run("nosuchthing").returncode == 2

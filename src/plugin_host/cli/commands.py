@@ -48,12 +48,14 @@ async def _call(host: PluginHost, plugin: str, rest: Sequence[str]) -> None:
         standing = host.standing.generation.plan.entry(plugin)
         if standing is None or standing.state != "active":
             state, reason = (standing.state, standing.reason) if standing is not None else ("gone", None)
-            raise click.ClickException(f"{plugin} is {state}: {reason.text if reason is not None else ''}")
+            told = f"{reason.text} {reason.way_out}" if reason is not None else "it is not there any more"
+            raise click.ClickException(f"{plugin} is {state}: {told}")
         commands = host.commands(plugin)
         if not commands:
             raise click.ClickException(f"{plugin} brings no commands")
         loop = asyncio.get_running_loop()
-        group = click.Group(plugin, help=f"Commands of {entry.name}.", no_args_is_help=True)
+        names = {"help_option_names": ["-h", "--help"]}  # as everywhere
+        group = click.Group(plugin, help=f"Commands of {entry.name}.", no_args_is_help=True, context_settings=names)
         for command in commands:
             _connect(command, host, plugin, loop)
             group.add_command(command)

@@ -55,6 +55,8 @@ def serve(  # noqa: PLR0913 - the contract's options
     """
     without: bool | Collection[str] = safe == "*" or frozenset((safe or "").split(",")) - {""}
     if app is not None:
+        if demo or reload or safe is not None or (workers or 1) > 1:
+            raise click.UsageError("--app serves the application's host: without --demo, --reload, --safe, --workers")
         host = open_host(config, app)
         _serve_one(host, host.settings, address, port)
         return

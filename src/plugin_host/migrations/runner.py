@@ -215,8 +215,8 @@ class _Run:
             with writing(self._engine, self._patience) as connection:
                 version = self._sources[step.plugin].version
                 ledger.write_history(connection, step, version, "failed", _ms(started), error)
-        except DBAPIError:
-            log.warning("the failure of %s could not be written down", step.revision, exc_info=True)
+        except DBAPIError as problem:
+            log.warning("the failure of %s could not be written down: %s", step.revision, problem.orig)
 
 
 def _upgrade(connection: sa.Connection, step: Step) -> None:

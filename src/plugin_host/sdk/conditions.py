@@ -144,8 +144,7 @@ def row_fields(condition: Condition) -> frozenset[str]:
             return frozenset({operand.field})
         case All(parts) | AnyOf(parts):
             return frozenset().union(*(row_fields(part) for part in parts))
-        case Not(part):
-            return row_fields(part)
+    return row_fields(condition.part)
 
 
 def _pair(inner: object, pointer: str, *, many: bool = False) -> tuple[Operand, Operand]:
