@@ -16,13 +16,16 @@ from alembic.operations import Operations
 
 import plugin_host.core
 from plugin_host.database import Database
-from plugin_host.registry import Outcome, Plugin, outcomes, record, wishes
+from plugin_host.registry import Outcome, Plugin, Quarantine, consent, quarantine, record, records, retry, wish
 from plugin_host.sdk.errors import Reason
 from plugin_host.sdk.models import METADATA
 
 pytestmark = pytest.mark.anyio
 
-REVISION = Path(plugin_host.core.__file__).parent / "migrations" / "0004_registry.py"
+REVISIONS = [
+    Path(plugin_host.core.__file__).parent / "migrations" / name
+    for name in ("0001_revision.py", "0004_registry.py", "0005_life_cycle.py")
+]
 REASON = Reason(
     code="import_failed", text="contacts: no module 'phone'.", culprits=("contacts",), way_out="Install it."
 )
@@ -39,7 +42,8 @@ async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         engine.begin() as connection,
         Operations.context(MigrationContext.configure(connection)),
     ):
-        runpy.run_path(str(REVISION))["upgrade"]()
+        for revision in REVISIONS:
+            runpy.run_path(str(revision))["upgrade"]()
     yield database
     await database.close()
 
@@ -48,6 +52,19 @@ async def keep(database: Database, **said: Outcome) -> None:
     """Record outcomes as a unit of work of its own."""
     unit = database.unit()
     await record(unit.session, said)
+    await unit.commit()
+    await unit.close()
+
+
+async def outcomes(session: Any) -> dict[str, Outcome]:
+    """Give what became of each plugin."""
+    return {plugin: row.outcome for plugin, row in (await records(session)).items()}
+
+
+async def do(database: Database, function: Any, *arguments: Any) -> None:
+    """Change the register in a unit of work of its own."""
+    unit = database.unit()
+    await function(unit.session, *arguments)
     await unit.commit()
     await unit.close()
 
@@ -90,14 +107,43 @@ async def test_nothing_to_record_is_no_error(database: Database) -> None:
 
 async def test_nobody_has_wished_for_anything(database: Database) -> None:
     await keep(database, contacts=Outcome("active"))
-    assert await ask(database, wishes) == {}
+    assert (await ask(database, records))["contacts"].wish is None
 
 
-async def test_wishes_outlive_outcomes(database: Database) -> None:
-    await keep(database, contacts=Outcome("active"), notes=Outcome("active"))
-    change(database, sa.update(Plugin).where(Plugin.id == "contacts").values(wish="disabled"))
+async def test_what_people_said_outlives_outcomes(database: Database) -> None:
+    held = Quarantine(reason=REASON, until=dt.datetime(2030, 1, 1, tzinfo=dt.UTC), attempts=2, version="1.2")
+    await keep(database, contacts=Outcome("active"))
+    await do(database, wish, "contacts", "disabled")
+    await do(database, consent, "contacts", b'{"x": 1}')
+    await do(database, quarantine, "contacts", held)
     await keep(database, contacts=Outcome("disabled"))
-    assert await ask(database, wishes) == {"contacts": "disabled"}
+    kept = (await ask(database, records))["contacts"]
+    assert (kept.wish, kept.consent, kept.quarantine) == ("disabled", b'{"x": 1}', held)
+
+
+async def test_everything_that_is_said_moves_the_revision(database: Database) -> None:
+    held = Quarantine(reason=REASON, until=dt.datetime(2030, 1, 1, tzinfo=dt.UTC), attempts=1)
+    seen = [(await database.revision()).wishes]
+    for function, *arguments in ((wish, "enabled"), (consent, b"{}"), (quarantine, held), (retry,)):
+        await do(database, function, "unheard", *arguments)
+        seen.append((await database.revision()).wishes)
+    assert seen == sorted(set(seen))
+
+
+async def test_a_retry_and_an_enabling_end_a_quarantine_and_are_counted(database: Database) -> None:
+    held = Quarantine(reason=REASON, until=dt.datetime(2030, 1, 1, tzinfo=dt.UTC), attempts=1)
+    for number, (function, *arguments) in enumerate(((retry,), (wish, "enabled")), start=1):
+        await do(database, quarantine, "contacts", held)
+        await do(database, function, "contacts", *arguments)
+        kept = (await ask(database, records))["contacts"]
+        assert (kept.quarantine, kept.retries) == (None, number)
+
+
+async def test_disabling_ends_no_quarantine(database: Database) -> None:
+    held = Quarantine(reason=REASON, until=dt.datetime(2030, 1, 1, tzinfo=dt.UTC), attempts=1)
+    await do(database, quarantine, "contacts", held)
+    await do(database, wish, "contacts", "disabled")
+    assert (await ask(database, records))["contacts"].quarantine == held
 
 
 async def test_moment_is_kept(database: Database) -> None:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
-from plugin_host import registry
 from plugin_host.access.decisions import Decisions
 from plugin_host.core.api.health import FAULTS
-from plugin_host.core.assembly import Assembly, Running, permissions_of
+from plugin_host.core.assembly import Assembly, permissions_of
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
-from plugin_host.core.planner import Planner, state_of
+from plugin_host.core.planner import Planner
 from plugin_host.core.plugin import Core, CorePlugin
+from plugin_host.core.roster import Roster, record
 from plugin_host.core.standing import HostView, Standing, stand
+from plugin_host.core.wishes import Wishes
 from plugin_host.database import Database
 from plugin_host.gateway.dispatcher import Dispatcher
 from plugin_host.gateway.edge import Edge
@@ -39,7 +42,9 @@ if TYPE_CHECKING:
     import click
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from plugin_host.core.planner import Look
     from plugin_host.migrations.runner import Outcome
+    from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.plan import Candidate, Found, Plan, PlanEntry
     from plugin_host.sdk.context import Users
     from plugin_host.sdk.contributions import Health
@@ -76,6 +81,7 @@ class PluginHost(HostView):
         self.users = users
         self.core = Core(self.settings, self.database, users)
         self.planner = Planner(self.settings, self.database, objects=plugins, candidates=candidates, safe=safe)
+        self.wishes = Wishes(self.planner)
         self._offers = Offers()
         self._assembly = Assembly(self.settings, self.database, self._offers, self._access)
         self._front = Front(self, self.core)
@@ -83,6 +89,7 @@ class PluginHost(HostView):
             authenticate=self._front.authenticate,
             holds=self._front.holds,
             open_work=self._assembly.open,
+            withheld=lambda plugin: self.standing.withheld.get(plugin, ()),
             public_origin="/".join(public_url.split("/", 3)[:3]) or None,
         )
         self._dispatcher = Dispatcher()
@@ -91,12 +98,16 @@ class PluginHost(HostView):
             allowed_hosts=self.settings.server.hosts,
             https=public_url.startswith("https:"),
         )
-        self.asgi = Hosted(self._edge, self.lifespan, lambda: self._standing is not None)
-        self._running: dict[str, Running] = {}
-        self._started: set[str] = set()
+        self.asgi = Hosted(self._edge, self.lifespan, lambda: self._entered)
+        self._roster = Roster(self._assembly, self._gate, self._drain)
+        self._entered = False
+        # What answers; beside it, while plugins change, what is to answer next, and what answered before.
         self._standing: Standing | None = None
+        self._coming: Standing | None = None
+        self._leaving: Standing | None = None
         self._number = 0
-        self._follower = Follower(self.database, self.reconcile)
+        self._retry_at: dt.datetime | None = None
+        self._follower = Follower(self.database, self.reconcile, self._due)
         self._reconciling = asyncio.Lock()
 
     # -- the six steps -------------------------------------------------------------------------------
@@ -119,24 +130,38 @@ class PluginHost(HostView):
 
         Requests of a plugin that is switched off end where they began, within `server.graceful_timeout`.
         """
-        await self.planner.wish(plugin, word)
+        await self.wishes.wish(plugin, word)
+        return await self.reconcile()
+
+    async def retry(self, plugin: str) -> Plan:
+        """Try a plugin again that failed, here and in every other process."""
+        await self.wishes.retry(plugin)
+        return await self.reconcile()
+
+    async def consent(self, plugin: str) -> Plan:
+        """Approve of all that a plugin asks for, here and in every other process."""
+        await self.wishes.consent(plugin)
         return await self.reconcile()
 
     async def reconcile(self) -> Plan:
         """Go round: make what differs from what stands, swap, then stop what is no longer wanted."""
         async with self._reconciling:
-            faults = await self.planner.faults(log.info)
+            await self.planner.begin(log.info)
             await self._follower.note()
-            plan = await self.planner.plan()
-            for plugin, reason in faults.items():
-                plan = self._park(plan, plugin, reason)
-            plan = self._assemble(plan)
-            self._standing = self._stand(plan)  # before start-up: its units of work ask for decisions
-            plan = await self._start(plan)
-            self._standing = self._stand(plan)
+            look = await self.planner.look(self._roster.pin)
+            plan = self._roster.remember(look.plan, look.records)
+            for plugin, reason in (await self.planner.faults(plan, log.info)).items():
+                plan = self._park(plan, plugin, reason, look)
+            plan = await self.planner.with_orphans(plan)
+            plan = await self._assemble(plan, look)
+            self._coming = await self._stand(plan, look)  # start-up asks for decisions
+            plan = await self._start(plan, look)
+            self._leaving, self._standing = self._standing, await self._stand(plan, look)
             self._dispatcher.swap(self._front.table(self._standing))
-            await self._retire({entry.id for entry in plan.active})
-            await self._record(plan)
+            self._follower.arrived()
+            await self._roster.retire({entry.id for entry in plan.active})
+            self._coming = self._leaving = None
+            await self._record(plan, look)
         for warning in plan.warnings:
             log.warning("%s", warning)
         return plan
@@ -145,14 +170,15 @@ class PluginHost(HostView):
     async def lifespan(self) -> AsyncIterator[PluginHost]:
         """Run the host: start on entry, stop in reverse order on exit. Enter it in the outer lifespan."""
         try:
+            self._entered = True
             self._check_strict(await self.reconcile())
             await self.core.setup_needed()
             async with self._follower.following():
                 yield self
         finally:
             self._dispatcher.close()
-            await self._retire(set())
-            self._standing = None
+            await self._roster.retire(set())
+            self._standing, self._entered = None, False
             await self.core.close()
             await self.database.close()
 
@@ -186,63 +212,59 @@ class PluginHost(HostView):
     @property
     def health_checks(self) -> Sequence[tuple[str, Callable[[], Awaitable[Health]]]]:
         """The health checks of the active plugins, each with its plugin's id."""
-        return [(plugin, check) for plugin, each in self._running.items() for check in each.contributions.health]
+        return [(plugin, check) for plugin, each in self._roster.running.items() for check in each.contributions.health]
 
-    @property
-    def ready(self) -> bool:
-        """Whether the first generation stands."""
-        return self._dispatcher.open
+    async def ready(self) -> str:
+        """Say `ok`, or `starting` until the first generation stands, or `behind` while a wish is not followed yet."""
+        if not self._dispatcher.open:
+            return "starting"
+        return "behind" if await self._follower.behind() else "ok"
 
     def commands(self, plugin: str) -> Sequence[click.Command]:
         """Give the commands of an active plugin."""
-        running = self._running.get(plugin)
+        running = self._roster.running.get(plugin)
         return running.contributions.commands if running is not None else ()
 
     async def sample_data(self) -> None:
         """Let every active plugin fill its empty tables with made-up data."""
-        for running in self._running.values():
+        for running in self._roster.running.values():
             await activation.sample(running.relay, running.context)
 
     # -- how -----------------------------------------------------------------------------------------
 
-    def _assemble(self, plan: Plan) -> Plan:
+    async def _assemble(self, plan: Plan, look: Look) -> Plan:
         """Import and build whatever is to run and does not stand yet."""
         permissions = permissions_of(plan)
         for entry in plan.active:
-            if entry.id in self._running or not _runs(plan, entry):
+            if entry.id in self._roster.running or not _runs(plan, entry):
                 continue
             try:
-                source = self._source(plan, entry)
-                self._running[entry.id] = self._assembly.assemble(entry, source, self._gate, permissions)
+                await self._roster.assemble(entry, self._source(plan, entry), permissions)
             except PluginFault as fault:
-                plan = self._park(plan, entry.id, fault.reason)
+                plan = self._park(plan, entry.id, fault.reason, look)
         return plan
 
     def _source(self, plan: Plan, entry: PlanEntry) -> Found:
         found = plan.found[entry.id]
         return activation.with_object(found, CorePlugin(self.core, self)) if entry.id == "core" else found
 
-    async def _start(self, plan: Plan) -> Plan:
+    async def _start(self, plan: Plan, look: Look) -> Plan:
         for entry in plan.active:
-            if entry.id in self._started or not _runs(plan, entry):
+            if not _runs(plan, entry):
                 continue
             try:
-                await self._running[entry.id].start(self.settings.limits.startup_timeout)
+                await self._roster.start(entry.id, self.settings.limits.startup_timeout)
             except PluginFault as fault:
-                plan = self._park(plan, entry.id, fault.reason)
-            else:
-                self._started.add(entry.id)
+                plan = self._park(plan, entry.id, fault.reason, look)
         for entry in plan.active:
-            plan = plan.built(entry.id)
+            plan = plan.change(entry.id, verified="built")
         return plan
 
-    def _park(self, plan: Plan, plugin: str, reason: Reason) -> Plan:
+    def _park(self, plan: Plan, plugin: str, reason: Reason, look: Look) -> Plan:
         if plugin == "core":
             msg = f"core cannot start: {reason.text} {reason.way_out}"
             raise HostError(msg)
-        state = state_of(reason)
-        log.error("plugin %s is %s: %s %s", plugin, state, reason.text, reason.way_out)
-        return plan.park(plugin, state, reason)
+        return self._roster.park(plan, plugin, reason, look.records)
 
     def _check_strict(self, plan: Plan) -> None:
         """With `loader.strict` refuse to start while a plugin is parked by a fault of its own."""
@@ -252,36 +274,51 @@ class PluginHost(HostView):
             msg = f"loader.strict is set and not every plugin runs: {told}"
             raise HostError(msg)
 
-    def _stand(self, plan: Plan) -> Standing:
+    async def _stand(self, plan: Plan, look: Look) -> Standing:
+        """Make what stands of a plan, in a thread: it reads files. Until then the old one stays."""
         self._number += 1
-        active = {entry.id: self._running[entry.id] for entry in plan.active}
-        return stand(
-            Generation(
-                number=self._number,
-                plan=plan,
-                apps={plugin: running.built.app for plugin, running in active.items()},
-                declared={plugin: running.declared for plugin, running in active.items()},
-                routes={plugin: running.built.routes for plugin, running in active.items()},
-                timings={plugin: running.relay.timings for plugin, running in active.items()},
-            )
+        running = {entry.id: self._roster.running[entry.id] for entry in plan.active}
+        consents = self._consents(plan, look)
+        for plugin, (asked, granted) in consents.items():
+            plan = plan.change(plugin, awaiting=(asked - granted).names)
+        generation = Generation(
+            number=self._number,
+            plan=plan,
+            apps={plugin: each.built.app for plugin, each in running.items()},
+            declared={plugin: each.declared for plugin, each in running.items()},
+            routes={plugin: each.built.routes for plugin, each in running.items()},
+            timings={plugin: each.relay.timings for plugin, each in running.items()},
         )
+        if self._coming is not None and self._coming.generation.apps == generation.apps:
+            return dataclasses.replace(self._coming, generation=generation)
+        return await asyncio.to_thread(stand, generation, consents)
 
-    async def _retire(self, wanted: Collection[str]) -> None:
-        """Stop what runs and is not wanted, those that depend on others first."""
-        for plugin in [plugin for plugin in reversed(self._running) if plugin not in wanted]:
-            await self._dispatcher.drain(plugin, self.settings.server.graceful_timeout)
-            self._started.discard(plugin)
-            await self._running.pop(plugin).stop()
-            self._assembly.forget(plugin)
+    def _consents(self, plan: Plan, look: Look) -> dict[str, tuple[Asked, Asked]]:
+        by_default = self.settings.loader.default == "enable"
+        return self._roster.consents(plan, look.consents, by_default=by_default)
 
-    async def _record(self, plan: Plan) -> None:
+    async def _drain(self, plugin: str) -> None:
+        await self._dispatcher.drain(plugin, self.settings.server.graceful_timeout)
+
+    async def _record(self, plan: Plan, look: Look) -> None:
         """Keep the outcome, so that commands without a running host can tell what only an import shows."""
-        outcomes = {entry.id: registry.Outcome(entry.state, entry.reason, entry.version) for entry in plan.entries}
+        consents = self._consents(plan, look)
         async with self._assembly.work("core") as work:
-            await registry.record(work.db, outcomes)
+            await record(work.db, plan, consents)
+        now = dt.datetime.now(dt.UTC)
+        held = (each.quarantine.until for each in look.records.values() if each.quarantine is not None)
+        self._retry_at = min((until for until in held if until > now), default=None)
+
+    def _due(self) -> bool:
+        """Tell whether a quarantine has ended."""
+        return self._retry_at is not None and dt.datetime.now(dt.UTC) >= self._retry_at
 
     def _access(self, work: Work) -> Access:
-        return Decisions(work.actor, self.standing.snapshot, work.unit)
+        plugin = work.plugin
+        stands = (each for each in (self._standing, self._coming, self._leaving) if each is not None)
+        standing = next((each for each in stands if plugin in each.generation.apps), None) or self.standing
+        within = None if plugin == "core" else standing.reach.get(plugin, frozenset())
+        return Decisions(work.actor, standing.snapshot, work.unit, within)
 
 
 def _runs(plan: Plan, entry: PlanEntry) -> bool:

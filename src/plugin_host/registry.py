@@ -1,14 +1,17 @@
-"""The register of plugins: what operators wish for, and what became of each plugin at the last activation."""
+"""The register of plugins: what operators wish for and consent to, and what became of each plugin.
+
+One row for each plugin that was ever met. Wishes, consent, quarantine and retries are shared by every process of a
+host: whoever changes one of them raises the `wishes` revision in the same transaction, and the others follow.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
-from sqlalchemy import String, Text, select
+from sqlalchemy import Integer, String, Text, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.ext.asyncio import AsyncSession
+
+T = TypeVar("T")
 
 MAX_ID: Final = 31  # the longest id that a plugin may have
 MAX_VERSION: Final = 64
@@ -40,10 +45,28 @@ class Plugin(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     version: Mapped[str | None] = mapped_column(String(MAX_VERSION))
     updated: Mapped[dt.datetime]
+    consent: Mapped[str | None] = mapped_column(Text)
+    quarantine: Mapped[str | None] = mapped_column(Text)
+    retries: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Quarantine(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin that failed too often while it ran: off until `until`, for the `attempts`-th time in a row.
+
+    It ends early when another version is installed, or when somebody says `retry`.
+    """
+
+    reason: Reason
+    until: dt.datetime
+    attempts: int
+    version: str | None = None
+
+    def holds(self, now: dt.datetime, version: str | None) -> bool:
+        """Tell whether it keeps this version off at this time."""
+        return now < self.until and version == self.version
+
+
+class Outcome(msgspec.Struct, frozen=True):
     """What became of a plugin: its state, why it is parked if it is, and its version if it is known."""
 
     state: str
@@ -51,29 +74,64 @@ class Outcome:
     version: str | None = None
 
 
-async def wishes(session: AsyncSession) -> dict[str, str]:
-    """Read what operators wish for, by plugin."""
-    rows = await session.execute(select(Plugin.id, Plugin.wish).where(Plugin.wish.is_not(None)).order_by(Plugin.id))
-    return {plugin: wish for plugin, wish in rows if wish is not None}
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is kept of one plugin; `consent` is JSON as whoever judges consent writes it."""
+
+    wish: str | None = None
+    outcome: Outcome = Outcome("")
+    consent: bytes | None = None
+    quarantine: Quarantine | None = None
+    retries: int = 0
+
+
+async def records(session: AsyncSession, *, lock: bool = False) -> dict[str, Record]:
+    """Read the register, by plugin. With `lock` nobody else writes these rows until the transaction ends."""
+    statement = select(Plugin).order_by(Plugin.id)
+    rows = await session.scalars(statement.with_for_update() if lock else statement)
+    return {
+        row.id: Record(
+            wish=row.wish,
+            outcome=Outcome(row.state, _read(row.reason, Reason), row.version),
+            consent=None if row.consent is None else row.consent.encode(),
+            quarantine=_read(row.quarantine, Quarantine),
+            retries=row.retries,
+        )
+        for row in rows
+    }
 
 
 async def wish(session: AsyncSession, plugin: str, word: Literal["enabled", "disabled"]) -> None:
-    """Keep an operator's wish, and raise the `wishes` revision: running hosts follow. The caller commits."""
-    await bump(session, "wishes")
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    row = {"id": plugin, "wish": word, "state": "", "updated": dt.datetime.now(dt.UTC)}
-    insert = dialect.insert(Plugin).values(row)
-    await session.execute(insert.on_conflict_do_update(index_elements=[Plugin.id], set_={"wish": word}))
+    """Keep an operator's wish. What failed before is tried again. The caller commits."""
+    await _touch(session, plugin)
+    await session.execute(
+        update(Plugin)
+        .where(Plugin.id == plugin)
+        .values(wish=word, **({"quarantine": None, "retries": Plugin.retries + 1} if word == "enabled" else {}))
+    )
 
 
-async def outcomes(session: AsyncSession) -> dict[str, Outcome]:
-    """Read what became of each plugin at the last activation that met it."""
-    rows = await session.execute(select(Plugin.id, Plugin.state, Plugin.reason, Plugin.version).order_by(Plugin.id))
-    return {plugin: Outcome(state, _read(reason), version) for plugin, state, reason, version in rows}
+async def retry(session: AsyncSession, plugin: str) -> None:
+    """End a quarantine, and let every process try again what failed. The caller commits."""
+    await _touch(session, plugin)
+    await session.execute(update(Plugin).where(Plugin.id == plugin).values(quarantine=None, retries=Plugin.retries + 1))
 
 
-async def record(session: AsyncSession, outcomes: Mapping[str, Outcome]) -> None:
-    """Keep what became of each plugin; wishes, and plugins that are not named, stay as they are.
+async def consent(session: AsyncSession, plugin: str, said: bytes) -> None:
+    """Keep what was consented to. The caller read the row under lock, and commits."""
+    await _touch(session, plugin)
+    await session.execute(update(Plugin).where(Plugin.id == plugin).values(consent=said.decode()))
+
+
+async def quarantine(session: AsyncSession, plugin: str, said: Quarantine) -> None:
+    """Keep a plugin off. The caller read the row under lock, and commits."""
+    await _touch(session, plugin)
+    await session.execute(update(Plugin).where(Plugin.id == plugin).values(quarantine=_text(said)))
+
+
+async def record(
+    session: AsyncSession, outcomes: Mapping[str, Outcome], consents: Mapping[str, bytes] | None = None
+) -> None:
+    """Keep what became of each plugin, and how its consent was settled; plugins that are not named stay.
 
     Something that was refused for its very id may have one that is too long for a plugin: it is not kept,
     since nobody can wish for it. The caller commits.
@@ -81,25 +139,41 @@ async def record(session: AsyncSession, outcomes: Mapping[str, Outcome]) -> None
     now = dt.datetime.now(dt.UTC)
     # In the order of the ids: two processes that write the same rows do not wait for each other in a circle.
     rows = [_row(plugin, outcomes[plugin], now) for plugin in sorted(outcomes) if len(plugin) <= MAX_ID]
-    if not rows:
-        return
+    if rows:
+        insert = _insert(session)
+        changed = {name: insert.excluded[name] for name in ("state", "reason", "version", "updated")}
+        await session.execute(insert.on_conflict_do_update(index_elements=[Plugin.id], set_=changed), rows)
+    for plugin, said in sorted((consents or {}).items()):
+        await session.execute(update(Plugin).where(Plugin.id == plugin).values(consent=said.decode()))
+
+
+async def _touch(session: AsyncSession, plugin: str) -> None:
+    """See that there is a row, and let the other processes know that it changed."""
+    await bump(session, "wishes")
+    row = {"id": plugin, "state": "", "updated": dt.datetime.now(dt.UTC)}
+    await session.execute(_insert(session).values(row).on_conflict_do_nothing(index_elements=[Plugin.id]))
+
+
+def _insert(session: AsyncSession) -> Any:
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    insert = dialect.insert(Plugin)
-    changed = {name: insert.excluded[name] for name in ("state", "reason", "version", "updated")}
-    await session.execute(insert.on_conflict_do_update(index_elements=[Plugin.id], set_=changed), rows)
+    return dialect.insert(Plugin)
 
 
 def _row(plugin: str, outcome: Outcome, now: dt.datetime) -> dict[str, Any]:
-    # The standard library's JSON: it escapes what no database takes as text, a file name may hold anything.
-    reason = None if outcome.reason is None else json.dumps(msgspec.to_builtins(outcome.reason))
+    reason = None if outcome.reason is None else _text(outcome.reason)
     version = None if outcome.version is None else outcome.version[:MAX_VERSION]
     return {"id": plugin, "state": outcome.state, "reason": reason, "version": version, "updated": now}
 
 
-def _read(reason: str | None) -> Reason | None:
-    if reason is None:
+def _text(said: msgspec.Struct) -> str:
+    # The standard library's JSON: it escapes what no database takes as text, a file name may hold anything.
+    return json.dumps(msgspec.to_builtins(said, builtin_types=(), str_keys=True))
+
+
+def _read(text: str | None, kind: type[T]) -> T | None:
+    if text is None:
         return None
     try:
-        return msgspec.convert(json.loads(reason), Reason)
+        return msgspec.convert(json.loads(text), kind)
     except msgspec.ValidationError:  # a later release knows codes that this one does not
         return None

@@ -235,7 +235,7 @@ def test_a_strict_start_is_refused_while_a_plugin_is_at_fault(run: Run, folder_p
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PLUGIN_HOST_LOADER__DEFAULT", "ask"), ("PLUGIN_HOST_THEME__LOGO", "https://elsewhere.test/x.png")],
+    [("PLUGIN_HOST_LOADER__DEFAULT", "perhaps"), ("PLUGIN_HOST_THEME__LOGO", "https://elsewhere.test/x.png")],
 )
 def test_a_setting_that_cannot_be_followed_is_one_line(run: Run, name: str, value: str) -> None:
     done = run("plan", **{name: value})

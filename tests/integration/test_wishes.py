@@ -79,7 +79,7 @@ async def test_a_wish_outlives_the_host(settings: Settings) -> None:
 async def test_a_running_host_follows_a_wish_that_was_made_elsewhere(host: PluginHost, settings: Settings) -> None:
     elsewhere = PluginHost(settings)
     try:
-        await elsewhere.planner.wish("contacts", "disabled")
+        await elsewhere.wishes.wish("contacts", "disabled")
     finally:
         await elsewhere.core.close()
         await elsewhere.database.close()

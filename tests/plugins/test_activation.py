@@ -123,9 +123,8 @@ def test_an_import_that_fails_tells_what_and_where(tmp_path: Path, code: str, ex
     assert reason.way_out == "Correct the plugin and restart, or disable it."
 
 
-def test_an_interrupt_is_the_operators(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        load(written(tmp_path, "raise KeyboardInterrupt"))
+def test_an_interrupt_that_the_plugin_raises_is_a_failed_import(tmp_path: Path) -> None:
+    assert refused(written(tmp_path, "raise KeyboardInterrupt")).code == "import_failed"
 
 
 def test_a_missing_dependency_is_named(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_plugin_without_a_package_gets_an_entry_of_its_own(chain: Plan) -> Non
 
 
 def test_what_was_activated_is_marked_built(chain: Plan) -> None:
-    marks = {entry.id: entry.verified for entry in chain.built("bb").entries}
+    marks = {entry.id: entry.verified for entry in chain.change("bb", verified="built").entries}
     assert marks == {"aa": "static", "bb": "built", "cc": "static", "dd": "static", "ee": "static"}
 
 

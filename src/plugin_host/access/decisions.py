@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import false
+
 from plugin_host.access import filters
 from plugin_host.sdk.context import Access
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Select
 
@@ -26,14 +28,20 @@ class Decisions(Access):
     Every method raises `UnknownPermission` for a name that no active plugin declares. A permission of object
     scope is asked with a row of its class, else `TypeError` says which. One of type scope holds for all rows
     alike: it may be asked with a row, which then makes no difference.
+
+    `within` are the permissions that the plugin that asks may use on somebody's behalf: what it was not given
+    nobody may do through it. None: no bounds, for the host itself.
     """
 
-    __slots__ = ("_actor", "_snapshot", "_unit", "asked")
+    __slots__ = ("_actor", "_snapshot", "_unit", "_within", "asked")
 
-    def __init__(self, actor: Actor, snapshot: Snapshot, unit: UnitOfWork) -> None:
+    def __init__(
+        self, actor: Actor, snapshot: Snapshot, unit: UnitOfWork, within: Collection[str] | None = None
+    ) -> None:
         self._actor = actor
         self._snapshot = snapshot
         self._unit = unit
+        self._within = within
         self.asked = False
 
     async def can(self, permission: str, obj: object | None = None) -> bool:
@@ -77,13 +85,17 @@ class Decisions(Access):
     def permitted(self, statement: S, permission: str) -> S:
         """Limit a select to the rows for which the actor holds the permission, see `filters.permitted`."""
         self.asked = True
-        return filters.permitted(statement, self._snapshot, self._actor, permission)
+        limited = filters.permitted(statement, self._snapshot, self._actor, permission)
+        return limited if self._reaches(permission) else limited.where(false())
+
+    def _reaches(self, permission: str) -> bool:
+        return self._within is None or permission in self._within
 
     def _may(self, entry: Entry, obj: object | None) -> bool:
         if not entry.of_objects:
-            return self._snapshot.holds(self._actor.subjects, entry.name)
+            return self._reaches(entry.name) and self._snapshot.holds(self._actor.subjects, entry.name)
         _check_object(entry, obj)
-        return self._snapshot.judge(self._actor.subjects, entry.name, obj, self._actor)
+        return self._reaches(entry.name) and self._snapshot.judge(self._actor.subjects, entry.name, obj, self._actor)
 
     def _seen(self, row: object) -> bool:
         view = f"{_kind(row)}.view"

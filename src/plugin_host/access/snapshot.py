@@ -18,7 +18,7 @@ from plugin_host.access.judge import ANY, allows
 from plugin_host.sdk.conditions import Condition, canonical, parse_condition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from plugin_host.access.judge import Judge
     from plugin_host.sdk.context import Actor
@@ -125,10 +125,20 @@ def compile_rules(catalogue: Catalogue, roles: Iterable[Role]) -> tuple[Rule, ..
 
 
 class Snapshot:
-    """Rules and the verdicts on them. `judge` decides what the cached verdicts do not know yet."""
+    """Rules and the verdicts on them. `judge` decides what the cached verdicts do not know yet.
 
-    def __init__(self, catalogue: Catalogue, rules: Iterable[Rule], judge: Judge = allows) -> None:
+    `withheld` are permissions that nobody holds, whatever the rules say: nobody has consented to them yet.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        rules: Iterable[Rule],
+        judge: Judge = allows,
+        withheld: Collection[str] = frozenset(),
+    ) -> None:
         self.catalogue = catalogue
+        self._withheld = frozenset(withheld)
         self._judge = judge
         self._by: dict[tuple[str, str, str], list[Rule]] = {}
         self._conditions: dict[str, tuple[Condition, Predicate]] = {}
@@ -203,7 +213,7 @@ class Snapshot:
             entry = self.catalogue.entry(permission)
             rules = tuple(
                 rule
-                for subject in sorted(key[0])
+                for subject in (sorted(key[0]) if permission not in self._withheld else ())
                 for typ in (entry.typ, ANY)
                 for act in (entry.act, ANY)
                 for rule in self._by.get((subject, typ, act), ())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -10,7 +12,10 @@ import msgspec
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
 
 if TYPE_CHECKING:
-    from plugin_host.plugins.plan import Plan, PlanEntry
+    from collections.abc import Awaitable, Callable
+
+    from plugin_host.core.wishes import Wishes
+    from plugin_host.plugins.plan import Found, Plan, PlanEntry
 
 # Parked by the plugin's own fault, not by an operator's wish.
 OWN_FAULTS = frozenset({"refused", "blocked", "pending", "quarantined"})
@@ -46,7 +51,7 @@ def plan(config: str | None, app: str | None, as_json: bool, strict: bool) -> No
 
 @click.group()
 def plugins() -> None:
-    """List and show the plugins.
+    """List, show and switch the plugins.
 
     Example: plugin-host plugins list --json
     """
@@ -104,6 +109,7 @@ def show_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bo
         ("public routes", [f"{route.method} {route.path} ({route.reason})" for route in entry.public]),
         ("menu", entry.menu),
         ("screens", entry.screens),
+        ("awaiting consent", entry.awaiting),
     ):
         if words:
             click.echo(f"      {title}: {', '.join(words)}")
@@ -112,25 +118,63 @@ def show_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bo
 @plugins.command("enable")
 @click.argument("plugin_id", metavar="ID")
 @host_options
-def enable_plugin(plugin_id: str, config: str | None, app: str | None) -> None:
+@json_option
+def enable_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
     """Switch a plugin on. A running host follows within two seconds, without a restart.
 
     Example: plugin-host plugins enable contacts
     """
-    run(_wish(config, app, plugin_id, "enabled"))
-    click.echo(f"{plugin_id} is to run; a running host follows within two seconds.")
+    said = f"{plugin_id} is to run; a running host follows within two seconds."
+    _tell(run(_change(config, app, plugin_id, lambda wishes: wishes.wish(plugin_id, "enabled"))), said, as_json)
 
 
 @plugins.command("disable")
 @click.argument("plugin_id", metavar="ID")
 @host_options
-def disable_plugin(plugin_id: str, config: str | None, app: str | None) -> None:
+@json_option
+def disable_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
     """Switch a plugin off; its data stays. A running host follows within two seconds.
 
     Example: plugin-host plugins disable contacts
     """
-    run(_wish(config, app, plugin_id, "disabled"))
-    click.echo(f"{plugin_id} is switched off; a running host follows within two seconds.")
+    said = f"{plugin_id} is switched off; a running host follows within two seconds."
+    _tell(run(_change(config, app, plugin_id, lambda wishes: wishes.wish(plugin_id, "disabled"))), said, as_json)
+
+
+@plugins.command("retry")
+@click.argument("plugin_id", metavar="ID")
+@host_options
+@json_option
+def retry_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
+    """Try a plugin again that failed: at import, in a hook, at its start, or too often while it ran.
+
+    Example: plugin-host plugins retry contacts
+    """
+    said = f"{plugin_id} is tried again: by a running host within two seconds, else at the next start."
+    _tell(run(_change(config, app, plugin_id, lambda wishes: wishes.retry(plugin_id))), said, as_json)
+
+
+@plugins.command("consent")
+@click.argument("plugin_id", metavar="ID")
+@click.option("--with", "wheel", type=click.Path(), help="Approve of a wheel before it is installed.")
+@host_options
+@json_option
+def consent_to_plugin(
+    plugin_id: str,
+    wheel: str | None,
+    config: str | None,
+    app: str | None,
+    as_json: bool,  # noqa: FBT001 - a flag
+) -> None:
+    """Approve of all that a plugin asks for: permissions, public routes, events of others.
+
+    Example: plugin-host plugins consent contacts
+    """
+    with tempfile.TemporaryDirectory(prefix="plugin-host-consent-") as folder:
+        ahead = _read_wheel(plugin_id, Path(wheel), Path(folder)) if wheel is not None else None
+        row = run(_change(config, app, plugin_id, lambda wishes: wishes.consent(plugin_id, ahead)))
+    what = f"{wheel} asks for" if wheel is not None else f"{plugin_id} asks for"
+    _tell(row, f"You have approved of all that {what}; a running host follows within two seconds.", as_json)
 
 
 @click.command()
@@ -149,13 +193,41 @@ def schema(file: str) -> None:
     print_json(document)
 
 
-async def _wish(config: str | None, app: str | None, plugin: str, word: Literal["enabled", "disabled"]) -> None:
+def _read_wheel(plugin: str, wheel: Path, folder: Path) -> Found:
+    """Read the files of a wheel that is not installed."""
+    from plugin_host.plugins.manifests import read  # noqa: PLC0415 - lazy
+    from plugin_host.plugins.preflight import read_path, unpack  # noqa: PLC0415 - lazy
+
+    found = read(unpack(wheel, folder / "wheel") if wheel.suffix == ".whl" else read_path(wheel))
+    if found.fault is not None:
+        raise click.ClickException(f"{wheel}: {found.fault.text} {found.fault.way_out}")
+    if found.id != plugin:
+        raise click.ClickException(f"{wheel} brings {found.id}, not {plugin}")
+    return found
+
+
+async def _change(
+    config: str | None, app: str | None, plugin: str, change: Callable[[Wishes], Awaitable[object]]
+) -> dict[str, Any]:
+    """Write a wish down, and give the plugin as the plan sees it then."""
+    from plugin_host.core.documents import plugin_row  # noqa: PLC0415 - brings SQLAlchemy
+    from plugin_host.core.wishes import Wishes  # noqa: PLC0415 - with it
+
     planner = open_planner(config, app)
     try:
         await planner.migrate("core", None, None)
-        await planner.wish(plugin, word)
+        await change(Wishes(planner))
+        entry = (await planner.verified()).entry(plugin)
+        return plugin_row(entry) if entry is not None else {"id": plugin}
     finally:
         await planner.database.close()
+
+
+def _tell(row: dict[str, Any], said: str, as_json: bool) -> None:  # noqa: FBT001 - as it comes
+    if as_json:
+        print_json(row)
+    else:
+        click.echo(said)
 
 
 async def _plan(config: str | None, app: str | None) -> Plan:

@@ -16,6 +16,8 @@ from plugin_host.access.conditions import check_fields
 from plugin_host.core.standing import objects_of
 from plugin_host.gateway.application import Built, RouteRules, build
 from plugin_host.plugins import activation
+from plugin_host.plugins.blame import fault
+from plugin_host.plugins.consent import Asked, asked_by
 from plugin_host.sdk.conditions import ConditionError, parse_condition
 from plugin_host.sdk.context import SYSTEM, Access, Actor, PluginContext, Services, Work
 from plugin_host.sdk.errors import PluginFault, Reason
@@ -42,6 +44,7 @@ class Running:
     contributions: Contributions
     context: PluginContext[Any]
     built: Built
+    asked: Asked
     _opened: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def start(self, limit: float) -> None:
@@ -80,32 +83,48 @@ class Assembly:
         self._access = access
         self._parts: dict[str, _Parts] = {}
 
-    def assemble(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions) -> Running:
+    async def assemble(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions) -> Running:
         """Put one plugin together; what it requires stands already.
 
-        `permissions` are those of every plugin's files (`permissions_of`). Raises `PluginFault`.
+        Its code runs in a thread of its own, so that it holds up nobody, within `limits.import_timeout` seconds; one
+        that hangs is left behind. `permissions` are those of every plugin's files (`permissions_of`).
+        Raises `PluginFault`.
         """
-        if found.manifest is not None and found.manifest.data.database == "own":
-            raise PluginFault(msgspec.structs.replace(OWN_DATABASE, culprits=(entry.id,)))
-        relay = activation.load(found)
-        declared = activation.declare(relay, found, self._settings.plugins.get(entry.id, {}))
-        context = self._context(entry, found, declared)
+        limit = self._settings.limits.import_timeout
+        at = _Progress()
         try:
-            contributions = activation.contribute(relay, context)
-            _check_conditions(found)
-            for service in contributions.services:
+            running = await activation.in_thread(lambda: self._make(entry, found, gate, permissions, at), limit)
+            for service in running.contributions.services:
                 self._offers.add(entry.id, service)
-            built = build(
-                entry.id,
-                contributions.routes,
-                names=_rules(entry, found, declared, permissions),
-                gate=gate,
-                body_limit=self._settings.limits.body,
-            )
+        except TimeoutError:
+            self.forget(entry.id)
+            raise PluginFault(_too_slow(entry.id, at.step, limit)) from None
         except PluginFault:
             self.forget(entry.id)
             raise
-        return Running(relay, declared, contributions, context, built)
+        except Exception as error:
+            self.forget(entry.id)
+            raise fault("hook_failed", entry.id, f"{at.step} failed: {error!r:.200}.", _FIX) from error
+        return running
+
+    def _make(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions, at: _Progress) -> Running:
+        if found.manifest is not None and found.manifest.data.database == "own":
+            raise PluginFault(msgspec.structs.replace(OWN_DATABASE, culprits=(entry.id,)))
+        relay = activation.load(found)
+        at.step = "calling its hooks"
+        declared = activation.declare(relay, found, self._settings.plugins.get(entry.id, {}))
+        context = self._context(entry, found, declared)
+        contributions = activation.contribute(relay, context)
+        _check_conditions(found)
+        at.step = "building its routes"
+        built = build(
+            entry.id,
+            contributions.routes,
+            names=_rules(entry, found, declared, permissions),
+            gate=gate,
+            body_limit=self._settings.limits.body,
+        )
+        return Running(relay, declared, contributions, context, built, _asked(found, declared))
 
     def forget(self, plugin: str) -> None:
         """Take back what a stopped plugin was given and gave."""
@@ -155,6 +174,28 @@ class Assembly:
             open_work=lambda actor: self.work(entry.id, actor),
         )
 
+
+class _Progress:
+    """How far a plugin is that is being put together in its thread."""
+
+    step = "importing it"
+
+
+def _asked(found: Found, declared: Declared) -> Asked:
+    """Say what a plugin asks for, by its files and its hooks together."""
+    return asked_by(found) | Asked(permissions=tuple(permission.name for permission in declared.permissions))
+
+
+def _too_slow(plugin: str, step: str, limit: float) -> Reason:
+    return Reason(
+        code="time_limit",
+        text=f"{plugin}: {step} took more than {limit:g} seconds, and was left behind.",
+        culprits=(plugin,),
+        way_out=f"Correct {plugin}, or raise limits.import_timeout; then restart the host.",
+    )
+
+
+_FIX: Final = "Correct the plugin and restart, or disable it."
 
 OWN_DATABASE: Final = Reason(
     code="manifest_invalid",

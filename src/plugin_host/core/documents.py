@@ -39,7 +39,7 @@ def plugin_row(
         "version": entry.version,
         "state": entry.state,
         "reason": entry.reason,
-        "awaiting": [],
+        "awaiting": entry.awaiting,
         "requires": entry.requires,
         "permissions": entry.permissions,
         "routes": routes[entry.id] if built and routes is not None else None,
@@ -47,4 +47,6 @@ def plugin_row(
         "timings": dict(timings[entry.id]) if timings is not None and entry.id in timings else None,
         "source": entry.source,
         "place": entry.place,
+        "dependents": entry.dependents,
+        "restart_needed": entry.restart_needed,
     }

@@ -22,16 +22,29 @@ EVERY: Final = 1.0
 
 
 class Follower:
-    """Calls `reconcile` when wishes were made elsewhere: by a command, or in another process."""
+    """Calls `reconcile` when wishes were made elsewhere: by a command, or in another process.
 
-    def __init__(self, database: Database, reconcile: Callable[[], Awaitable[object]]) -> None:
+    Also when `due` says that the time has come to try something again.
+    """
+
+    def __init__(self, database: Database, reconcile: Callable[[], Awaitable[object]], due: Callable[[], bool]) -> None:
         self._database = database
         self._reconcile = reconcile
+        self._due = due
         self._seen = 0
+        self._followed = 0
 
     async def note(self) -> None:
         """Take what is wished now as known; called by whoever is about to follow it."""
         self._seen = await self._now()
+
+    def arrived(self) -> None:
+        """Take what was noted last as followed."""
+        self._followed = self._seen
+
+    async def behind(self) -> bool:
+        """Tell whether something is wished that is not followed yet."""
+        return await self._now() != self._followed
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -46,12 +59,13 @@ class Follower:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            if await self._now() != self._seen:
+            if await self._now() != self._seen or self._due():
                 try:
                     await self._reconcile()
                 except Exception:
                     log.exception("the wishes cannot be followed; what stands stays")
                     await self.note()  # once for each wish, not once a second
+                    self.arrived()
 
     async def _now(self) -> int:
         """Read the number; a database that does not answer has nothing new to say."""

@@ -7,31 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime as dt
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from plugin_host import registry
 from plugin_host.database import DatabaseError
 from plugin_host.migrations.runner import Outcome, Runner, Source
+from plugin_host.plugins.consent import Asked, Consent, asked_by, required
 from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
 from plugin_host.plugins.resolver import resolve
-from plugin_host.sdk.errors import Problem, Reason
+from plugin_host.sdk.errors import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-
-    from sqlalchemy.ext.asyncio import AsyncSession
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from plugin_host.database import Database
     from plugin_host.migrations.planning import MigrationPlan
-    from plugin_host.plugins.plan import Candidate, Plan, PlanEntry, State
+    from plugin_host.plugins.plan import Candidate, Found, Plan, PlanEntry, State
+    from plugin_host.registry import Record
     from plugin_host.settings import Settings
-
-T = TypeVar("T")
 
 FOLDER: Final = Path(__file__).parent
 """Where core's own manifest is."""
@@ -49,6 +50,19 @@ _STATES: Final[dict[str, State]] = {
     "schema_newer": "pending",
     "dependency_inactive": "blocked",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A plan, and what the registry said when it was made; `consents` by plugin."""
+
+    plan: Plan
+    records: Mapping[str, Record]
+    consents: Mapping[str, Consent]
+
+
+def _as_found(found: Found) -> Found:
+    return found
 
 
 def state_of(reason: Reason) -> State:
@@ -79,36 +93,72 @@ class Planner:
         self._safe = safe
 
     async def plan(self) -> Plan:
-        """Discover, read and resolve, by the operators' wishes. Writes nothing."""
-        return await asyncio.to_thread(self._resolve, await self._registry(registry.wishes))
+        """Discover, read and resolve, by what operators wish for and consent to. Writes nothing."""
+        return (await self.look()).plan
+
+    async def look(self, pin: Callable[[Found], Found] = _as_found) -> Look:
+        """Make a plan, and give what it was made of.
+
+        `pin` may put what runs in the place of what is installed by now: see `Roster.pin`.
+        """
+        records = await self._records()
+        wishes = {plugin: record.wish for plugin, record in records.items() if record.wish is not None}
+        plan = await asyncio.to_thread(self._resolve, wishes, pin)
+        consents = {plugin: consent_of(record) for plugin, record in records.items()}
+        by_default = self.settings.loader.default == "enable"
+        now = dt.datetime.now(dt.UTC)
+        for entry in plan.active:
+            if entry.id == "core":
+                continue
+            asked = asked_by(plan.found[entry.id])
+            known = consents.get(entry.id, Consent())
+            granted = known.granted(asked, by_default=by_default)
+            approved = known.approved or Asked()
+            plan = plan.change(
+                entry.id,
+                added=(asked - approved).permissions,
+                removed=(approved - asked).permissions,
+                awaiting=(asked - (granted or Asked())).names,
+            )
+            held = records[entry.id].quarantine if entry.id in records else None
+            if granted is None:
+                plan = plan.park(entry.id, "consent", required(entry.id, asked))
+            elif held is not None and held.holds(now, entry.version):
+                plan = plan.park(entry.id, "quarantined", held.reason)
+        return Look(plan, records, consents)
 
     async def verified(self) -> Plan:
-        """Make a plan and lay over it what the last activation found, where the version is the same."""
-        plan = await self.plan()
-        for plugin, outcome in (await self._registry(registry.outcomes)).items():
-            entry = plan.entry(plugin)
-            if entry is None or entry.state != "active" or outcome.version != entry.version:
+        """Say what starting now would do, with what only tables and the last activation can tell.
+
+        An outcome is laid over the plan where the version is the same.
+        """
+        look = await self.look()
+        plan = look.plan
+        for plugin, record in look.records.items():
+            entry, outcome = plan.entry(plugin), record.outcome
+            if entry is None or entry.state != "active":
+                continue
+            if outcome.version != entry.version:
+                plan = plan.change(plugin, restart_needed=outcome.state == "active")
                 continue
             if outcome.reason is not None and outcome.state in ("quarantined", "refused"):
                 plan = plan.park(plugin, state_of(outcome.reason), outcome.reason)
-            plan = plan.built(plugin)
-        return await asyncio.to_thread(self._with_orphans, plan)
+            waits = look.consents[plugin].awaiting.names
+            plan = plan.change(plugin, verified="built", awaiting=tuple(dict.fromkeys((*entry.awaiting, *waits))))
+        return await self.with_orphans(await asyncio.to_thread(self._with_tables, plan))
 
-    async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> None:
-        """Keep an operator's wish. Raises `Problem` for a plugin that is not there, and for core."""
-        entry = (await self.verified()).entry(plugin)
-        if entry is None:
-            raise Problem(404, "not_found", f"There is no plugin {plugin!r}.")
-        if plugin == "core":
-            raise Problem(409, "core_stays", "core is the host itself: it cannot be switched off.")
-        if entry.reason is not None and entry.reason.code == "disabled_by_settings":
-            raise Problem(409, "disabled_by_settings", f"{entry.reason.text} {entry.reason.way_out}")
-        unit = self.database.unit()
-        try:
-            await registry.wish(unit.session, plugin, word)
-            await unit.commit()
-        finally:
-            await unit.close()
+    async def with_orphans(self, plan: Plan) -> Plan:
+        """Add those whose tables are there and whose package is not."""
+        for plugin in await asyncio.to_thread(Runner(self.database).state):
+            if plan.entry(plugin) is None:
+                reason = Reason(
+                    code="package_missing",
+                    text=f"The tables of {plugin} are here, its package is not.",
+                    culprits=(plugin,),
+                    way_out="Install the package again to go on where it stood; its data is kept until then.",
+                )
+                plan = plan.park(plugin, "orphaned", reason)
+        return plan
 
     async def pending(self) -> MigrationPlan:
         """Say which revisions `migrate` would apply. Writes nothing."""
@@ -118,17 +168,30 @@ class Planner:
     async def migrate(self, plugin: str | None, to: str | None, progress: Callable[[str], None] | None) -> Outcome:
         """Bring the tables of those that may run up to date."""
         self.prepare()
-        sources = _sources(await self.plan())
-        runner = Runner(self.database)
-        return await asyncio.to_thread(runner.upgrade, sources, plugin=plugin, to=to, progress=progress)
+        return await self._upgrade(await self.plan(), plugin, to, progress)
 
-    async def faults(self, progress: Callable[[str], None]) -> Mapping[str, Reason]:
-        """Migrate, or only look where `migrations.on_start` says so; tell who cannot run on the tables there are."""
+    async def faults(self, plan: Plan, progress: Callable[[str], None]) -> Mapping[str, Reason]:
+        """Migrate, or only look where `migrations.on_start` says so; tell who cannot run on the tables there are.
+
+        New revisions of a plugin whose code is an older one in this process wait for the restart.
+        """
+        plan = dataclasses.replace(plan, entries=tuple(each for each in plan.entries if not each.restart_needed))
         if self.settings.migrations.on_start == "auto":
-            return (await self.migrate(None, None, progress)).faults
-        self.prepare()
-        pending = await self.pending()
+            return (await self._upgrade(plan, None, None, progress)).faults
+        pending = await asyncio.to_thread(Runner(self.database).pending, _sources(plan))
         return {**_pending_reasons(pending), **pending.faults}
+
+    async def begin(self, progress: Callable[[str], None]) -> None:
+        """See that core's own tables are there and up to date, before anything is read from them."""
+        self.prepare()
+        if self.settings.migrations.on_start == "auto":
+            await self._upgrade(await asyncio.to_thread(self._resolve, {}, _as_found), "core", None, progress)
+
+    async def _upgrade(
+        self, plan: Plan, plugin: str | None, to: str | None, progress: Callable[[str], None] | None
+    ) -> Outcome:
+        runner = Runner(self.database)
+        return await asyncio.to_thread(runner.upgrade, _sources(plan), plugin=plugin, to=to, progress=progress)
 
     def prepare(self) -> None:
         """Make the data folder, readable by its owner only, and what the database needs before its tables."""
@@ -143,40 +206,43 @@ class Planner:
             msg = f"the data folder {path} or the database cannot be used ({told}): check data_dir and database"
             raise DatabaseError(msg) from error
 
-    def _resolve(self, wishes: Mapping[str, str]) -> Plan:
+    def _resolve(self, wishes: Mapping[str, str], pin: Callable[[Found], Found]) -> Plan:
         loader = self.settings.loader
         found = discover(folders=[Path(each) for each in loader.folders], objects=self._objects, core=FOLDER)
         instead = {candidate.id for candidate in self._candidates}
         candidates = [*(each for each in found if each.id not in instead), *self._candidates]
-        plan = resolve(
-            [read(candidate) for candidate in candidates], disabled=loader.disabled, wishes=wishes, safe=self._safe
-        )
+        read_all = [pin(read(candidate)) for candidate in candidates]
+        plan = resolve(read_all, disabled=loader.disabled, wishes=wishes, safe=self._safe)
         return dataclasses.replace(plan, warnings=(*found.warnings, *plan.warnings))
 
-    def _with_orphans(self, plan: Plan) -> Plan:
-        """Add those whose data is there and whose package is not."""
-        for plugin in Runner(self.database).state():
-            if plan.entry(plugin) is None:
-                reason = Reason(
-                    code="package_missing",
-                    text=f"The tables of {plugin} are here, its package is not.",
-                    culprits=(plugin,),
-                    way_out="Install the package again to go on where it stood; its data is kept until then.",
-                )
-                plan = plan.park(plugin, "orphaned", reason)
+    def _with_tables(self, plan: Plan) -> Plan:
+        """Lay over a plan what the tables tell: which revisions wait, and whose do not fit."""
+        pending = Runner(self.database).pending(_sources(plan))
+        reasons = dict(pending.faults)
+        if self.settings.migrations.on_start == "check":
+            reasons = {**_pending_reasons(pending), **reasons}
+        for plugin, revisions in _revisions(pending).items():
+            plan = plan.change(plugin, pending=revisions)
+        for plugin, reason in reasons.items():
+            plan = plan.park(plugin, state_of(reason), reason)
         return plan
 
-    async def _registry(self, question: Callable[[AsyncSession], Awaitable[dict[str, T]]]) -> dict[str, T]:
+    async def _records(self) -> dict[str, Record]:
         """Ask the registry, which may have no tables yet, or not even a file: asking must not make one."""
         if self.database.path is not None and not Path(self.database.path).exists():
             return {}
         unit = self.database.unit(write=False)
         try:
-            return await question(unit.session)
+            return await registry.records(unit.session)
         except (OperationalError, ProgrammingError):
             return {}
         finally:
             await unit.close()
+
+
+def consent_of(record: Record) -> Consent:
+    """Read what a record says of the consent."""
+    return Consent() if record.consent is None else msgspec.json.decode(record.consent, type=Consent)
 
 
 def _sources(plan: Plan) -> list[Source]:
@@ -195,10 +261,15 @@ def _source(plan: Plan, entry: PlanEntry) -> Source:
     )
 
 
-def _pending_reasons(pending: MigrationPlan) -> dict[str, Reason]:
-    waiting: dict[str, list[str]] = {}
+def _revisions(pending: MigrationPlan) -> dict[str, tuple[str, ...]]:
+    """Name the revisions that wait, by plugin."""
+    waiting: dict[str, tuple[str, ...]] = {}
     for step in pending.steps:
-        waiting.setdefault(step.plugin, []).append(step.revision)
+        waiting[step.plugin] = (*waiting.get(step.plugin, ()), step.revision)
+    return waiting
+
+
+def _pending_reasons(pending: MigrationPlan) -> dict[str, Reason]:
     return {
         plugin: Reason(
             code="migration_pending",
@@ -206,5 +277,5 @@ def _pending_reasons(pending: MigrationPlan) -> dict[str, Reason]:
             culprits=(plugin,),
             way_out="Run plugin-host migrate, then start again.",
         )
-        for plugin, revisions in waiting.items()
+        for plugin, revisions in _revisions(pending).items()
     }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
     from plugin_host.database import Database
+    from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.generation import Generation
     from plugin_host.plugins.plan import Found, Plan
     from plugin_host.sdk.context import Actor, Users
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Standing:
-    """A generation with its rules, menu, screens, UI files and object classes."""
+    """A generation with its rules, menu, screens, UI files and object classes.
+
+    `reach` are the permissions that a plugin may use on somebody's behalf: its own, and those that it asks for and
+    was granted. `withheld` are public routes that nobody has consented to, as `GET /hello`.
+    """
 
     generation: Generation
     snapshot: Snapshot
@@ -38,6 +43,8 @@ class Standing:
     screens: tuple[PlacedScreen, ...]
     assets: Mapping[str, Assets]
     objects: Mapping[str, type[PluginBase]]
+    reach: Mapping[str, frozenset[str]]
+    withheld: Mapping[str, tuple[str, ...]]
 
     def may(self, actor: Actor, permission: str) -> bool:
         """Tell whether the actor holds it, on some object at least; `signed-in` and `public` are words."""
@@ -77,10 +84,9 @@ class HostView(ABC):
     def health_checks(self) -> Sequence[tuple[str, Callable[[], Awaitable[Health]]]]:
         """The health checks of the active plugins, each with its plugin's id."""
 
-    @property
     @abstractmethod
-    def ready(self) -> bool:
-        """Whether every wished plugin is active or parked with its reason."""
+    async def ready(self) -> str:
+        """Say `ok` once every wished plugin is active or parked with its reason, else `starting` or `behind`."""
 
     @property
     @abstractmethod
@@ -92,25 +98,49 @@ class HostView(ABC):
         """Keep an operator's wish and follow it; gives the plan that stands then."""
 
     @abstractmethod
+    async def retry(self, plugin: str) -> Plan:
+        """Try a plugin again that failed; gives the plan that stands then."""
+
+    @abstractmethod
+    async def consent(self, plugin: str) -> Plan:
+        """Approve of all that a plugin asks for; gives the plan that stands then."""
+
+    @abstractmethod
     async def plan(self) -> Plan:
         """Say what starting now would do."""
 
 
-def stand(generation: Generation) -> Standing:
-    """Put a generation's rules, menu, screens, UI files and classes together."""
+def stand(generation: Generation, consents: Mapping[str, tuple[Asked, Asked]]) -> Standing:
+    """Put a generation's rules, menu, screens, UI files and classes together.
+
+    `consents` says of each plugin what it asks for, and which part of that it was granted.
+    """
     declared = generation.declared
     catalogue = Catalogue.of(permission for part in declared.values() for permission in part.permissions)
     found = generation.plan.found
     scanned = {plugin: files for plugin in declared if (files := _scan(plugin, found[plugin])) is not None}
+    withheld = {name for asked, granted in consents.values() for name in (asked - granted).permissions}
     roles = [role for plugin in declared for role in found[plugin].permissions.roles]
     return Standing(
         generation=generation,
-        snapshot=Snapshot(catalogue, compile_rules(catalogue, roles)),
+        snapshot=Snapshot(catalogue, compile_rules(catalogue, roles), withheld=withheld),
         menu=tuple(_menu(declared, found)),
         screens=tuple(screen for plugin in declared for screen in _screens(plugin, found[plugin], scanned)),
         assets=scanned,
         objects=objects_of(declared),
+        reach={
+            plugin: _reach(catalogue, [*(each.name for each in declared[plugin].permissions), *granted.asks])
+            for plugin, (_asked, granted) in consents.items()
+        },
+        withheld={
+            plugin: public for plugin, (asked, granted) in consents.items() if (public := (asked - granted).public)
+        },
     )
+
+
+def _reach(catalogue: Catalogue, names: Iterable[str]) -> frozenset[str]:
+    """Give permissions with all that comes with them; of plugins that are not active there are none."""
+    return frozenset(implied for name in names if name in catalogue for implied in catalogue.entry(name).implied)
 
 
 def _scan(plugin: str, found: Found) -> Assets | None:

@@ -25,7 +25,7 @@ from plugin_host.gateway.problems import FAILED, REQUEST_ID, log_unexpected, sen
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -46,24 +46,31 @@ class Need:
     """What a handler needs before it is called.
 
     One of `permissions` lets the actor in (a path's OPTIONS has those of all its handlers). `decides`: it is of
-    object scope and must ask for a decision. `json`: it reads a JSON body.
+    object scope and must ask for a decision. `json`: it reads a JSON body. `public` are the lines of
+    permissions.json that make it public, as `GET /hello`: it is so once one of them was consented to.
     """
 
     plugin: str
     permissions: tuple[str, ...]
     decides: bool = False
     json: bool = False
+    public: tuple[str, ...] = ()
 
 
 _UNDECLARED: Final = Need("", ())  # cannot be, since every handler is walked over at load; it lets nobody in
+
+
+def _nothing(_plugin: str) -> Collection[str]:
+    return ()
 
 
 class Gate(ASGIMiddleware):
     """The middleware in front of every plugin's handlers.
 
     `authenticate` names whoever sent the request, `holds` says whether somebody holds a permission (on some
-    object at least), `open_work` makes the unit of work of one call. `public_origin` is where browsers see the
-    host, if it is not what the Host header says.
+    object at least), `open_work` makes the unit of work of one call, `withheld` says which public routes of a
+    plugin nobody has consented to. `public_origin` is where browsers see the host, if it is not what the Host
+    header says.
     """
 
     def __init__(
@@ -72,11 +79,13 @@ class Gate(ASGIMiddleware):
         authenticate: Callable[[Any], Awaitable[Actor]],
         holds: Callable[[Actor, str], bool],
         open_work: Callable[[str, Actor, bool], Work],
+        withheld: Callable[[str], Collection[str]] = _nothing,
         public_origin: str | None = None,
     ) -> None:
         self._authenticate = authenticate
         self._holds = holds
         self._open_work = open_work
+        self._withheld = withheld
         self._public_origin = public_origin
 
     def __call__(self, app: ASGIApp) -> ASGIApp:
@@ -117,6 +126,8 @@ class Gate(ASGIMiddleware):
             if method not in SAFE_METHODS:
                 check_origin(scope, self._public_origin)
             actor = await self._authenticate(scope)
+            if need.public and self._withheld(need.plugin):
+                self._require_consent(need)
             for permission in need.permissions:
                 if permission == "public" or (
                     actor.signed_in if permission == "signed-in" else self._holds(actor, permission)
@@ -132,6 +143,10 @@ class Gate(ASGIMiddleware):
                 problem = Problem(503, "unavailable", "Sign-in or permissions cannot be checked right now.")
             raise problem from error
         raise _refusal(actor, need, scope)
+
+    def _require_consent(self, need: Need) -> None:
+        if not set(need.public) - set(self._withheld(need.plugin)):
+            raise Problem(503, "consent_required", "This is new and public: an administrator has not agreed to it yet.")
 
 
 def _after_commit(need: Need, work: Work, scope: dict[str, Any], send: Send) -> Send:

@@ -41,6 +41,9 @@ _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _SEGMENT: Final = re.compile(r"(?!\.{1,2}$)[a-z0-9._~-]+|\{[A-Za-z_][A-Za-z0-9_]*:[a-z]+\}")
 
 
+_NOTHING_YET: Final = Need("", ())
+
+
 @dataclass(frozen=True, slots=True)
 class RouteRules:
     """Which permissions the routes of a plugin may name.
@@ -121,7 +124,7 @@ class Walk:
         elif route.path == foreign.prefix:
             self._one("*", route.path, handler, None, foreign)
         else:
-            handler.opt[NEED] = self._need(handler, None)
+            handler.opt[NEED] = self._need(handler, None, "*", f"{foreign.prefix}/*".removeprefix(self._prefix))
 
     def _one(
         self,
@@ -144,7 +147,7 @@ class Walk:
         self.faults += [Fault(code, place, f"{label} {text}") for code, text in found]
         if found:
             return None
-        need = self._need(handler, model)
+        need = self._need(handler, model, method, below)
         handler.opt[NEED] = need
         if model is not None:
             attach(model)
@@ -152,11 +155,16 @@ class Walk:
             self.routes.append(RouteInfo(method, shown, need.permissions[0], name, place))
         return need
 
-    def _need(self, handler: BaseRouteHandler, model: KwargsModel | None) -> Need:
+    def _need(self, handler: BaseRouteHandler, model: KwargsModel | None, method: str, below: str) -> Need:
         permission = str(handler.opt.get("permission"))
         scope = self._rules.own.get(permission) or self._rules.required.get(permission)
         json = model is not None and isinstance(handler, HTTPRouteHandler) and reads_json(model)
-        return Need(self._rules.plugin, (permission,), decides=scope == "object", json=json)
+        public: tuple[str, ...] = ()
+        if permission == "public":
+            listed = (entry for entry in self._rules.public if _lists(entry, method, below))
+            before = handler.opt.get(NEED, _NOTHING_YET).public  # of its other methods and paths
+            public = tuple(dict.fromkeys((*before, *(f"{each.method} /{each.path.strip('/')}" for each in listed))))
+        return Need(self._rules.plugin, (permission,), decides=scope == "object", json=json, public=public)
 
     def _shape(self, handler: BaseRouteHandler, path: str, foreign: Foreign | None) -> Iterable[tuple[ReasonCode, str]]:
         """Say what the host cannot let a handler do, whoever may call it."""

@@ -155,7 +155,10 @@ class _Run:
             done = self._apply_patiently(step, started)
         except MigrationError:
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code may raise anything
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # the operator's own
+            # Whatever else it is, SystemExit too, a plugin's code raised it.
             reason = error.reason if isinstance(error, PluginFault) else _reason(step, error)
             self._tell(f"{line} failed: {reason.text}")
             self._remember(step, started, reason.text)

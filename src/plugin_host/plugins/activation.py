@@ -17,7 +17,7 @@ import msgspec
 from plugin_host.plugins import importing
 from plugin_host.plugins.blame import describe, did_you_mean, fault
 from plugin_host.plugins.declaring import Contributions, Declared, contribute, declare
-from plugin_host.plugins.lifecycle import sample, start, stop
+from plugin_host.plugins.lifecycle import in_thread, sample, start, stop
 from plugin_host.plugins.relay import Relay
 from plugin_host.sdk import hookspecs
 from plugin_host.sdk.errors import PluginFault
@@ -33,6 +33,7 @@ __all__ = [
     "Relay",
     "contribute",
     "declare",
+    "in_thread",
     "load",
     "sample",
     "start",
@@ -78,9 +79,7 @@ def _obtain(found: Found) -> Any:
         if obj is None:
             obj = importing.import_entry(entry, candidate.folder if candidate.source == "folder" else None)
         return obj() if inspect.isclass(obj) else obj
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # also SystemExit: a plugin never ends the host
+    except BaseException as error:  # also SystemExit and KeyboardInterrupt: a plugin never ends the host
         text = f"importing {entry} failed: {describe(error, candidate.folder)}."
         raise fault("import_failed", found.id, text, _way_out(error, candidate.folder), *_missing(error)) from error
 

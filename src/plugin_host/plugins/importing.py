@@ -11,17 +11,35 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from plugin_host.sdk.errors import PluginFault, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
 
 
 class FolderLoader(SourceFileLoader):
-    """Marks the packages that the host imported from a folder: only those may be imported anew."""
+    """Marks the packages that the host imported from a folder: only those may be imported anew.
+
+    `code` is what its files looked like then.
+    """
+
+    code: tuple[object, ...] = ()
+
+
+def code_of(folder: Path) -> tuple[object, ...]:
+    """Tell other Python files in a folder from the same ones, without reading them: by what `stat` says."""
+    marks: list[object] = []
+    for path in sorted(folder.rglob("*.py")):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        marks.append((str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(marks)
 
 
 def locate(plugin: str, module: str, within: Path | None = None) -> Path:
@@ -122,41 +140,49 @@ def import_entry(entry: str, folder: Path | None) -> Any:
     `AttributeError` if the module has no such attribute.
     """
     module, _, path = entry.partition(":")
-    if folder is not None:
-        _import_folder(folder)
-    found: Any = importlib.import_module(module)
-    for name in filter(None, path.split(".")):
-        found = getattr(found, name)
+    before = dict(sys.modules)
+    try:
+        if folder is not None:
+            _import_folder(folder)
+        else:
+            importlib.invalidate_caches()  # what it lacked may have been installed a moment ago
+        found: Any = importlib.import_module(module)
+        for name in filter(None, path.split(".")):
+            found = getattr(found, name)
+    except BaseException:
+        # Half a package must not stay: the next attempt would find what the first one left.
+        _purge(module.partition(".")[0], spare=before)
+        raise
     return found
 
 
 def _import_folder(folder: Path) -> None:
-    """Import the package of a folder under the folder's name, once for each path."""
+    """Import the package of a folder under the folder's name: once, as long as its files stay the same."""
     name = folder.name
+    code = code_of(folder)
     loaded = sys.modules.get(name)
     if loaded is not None:
-        if not _is_ours(loaded) or _is_at(loaded.__file__, folder):
+        loader = getattr(loaded, "__loader__", None)
+        if not isinstance(loader, FolderLoader) or (_is_at(loaded.__file__, folder) and loader.code == code):
             return
         _purge(name)
     importlib.invalidate_caches()  # the files may have been written a moment ago
     file = str(folder / "__init__.py")
-    spec = spec_from_file_location(
-        name, file, loader=FolderLoader(name, file), submodule_search_locations=[str(folder)]
-    )
+    loader = FolderLoader(name, file)
+    loader.code = code
+    spec = spec_from_file_location(name, file, loader=loader, submodule_search_locations=[str(folder)])
     if spec is None or spec.loader is None:  # pragma: no cover - a loader was given
         raise ImportError(name)
     module = module_from_spec(spec)
     sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
+    spec.loader.exec_module(module)
 
 
-def _purge(name: str) -> None:
+def _purge(name: str, spare: Mapping[str, ModuleType] = MappingProxyType({})) -> None:
+    """Forget a package and what is below it, but for modules that were there before as they are now."""
     for loaded in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
-        del sys.modules[loaded]
+        if spare.get(loaded) is not sys.modules[loaded]:
+            del sys.modules[loaded]
 
 
 def _is_ours(module: ModuleType) -> bool:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from plugin_host.plugins.relay import Relay
     from plugin_host.sdk.context import PluginContext
     from plugin_host.sdk.errors import ReasonCode
+
+T = TypeVar("T")
 
 _LAST_WORDS: Final = 1.0
 """Seconds that a task which was cancelled for its time limit has, to close what it opened."""
@@ -63,39 +66,49 @@ async def _run(relay: Relay, hook: str, context: PluginContext[Any], limit: floa
 async def _outcome(relay: Relay, hook: str, context: PluginContext[Any]) -> BaseException | None:
     """Run a hook and give what it raised: a task that raises SystemExit would end the event loop."""
     try:
-        returned = await _in_thread(lambda: relay.start(hook, context=context))
+        returned = await in_thread(lambda: relay.start(hook, context=context))
         for result in returned:
             if inspect.isawaitable(result):
                 await result
-    except (asyncio.CancelledError, KeyboardInterrupt):
+    except asyncio.CancelledError:
         raise
     except BaseException as error:  # noqa: BLE001 - handed on, to be blamed on the plugin
         return error
     return None
 
 
-async def _in_thread(function: Callable[[], list[Any]]) -> list[Any]:
-    """Call a plain function in a thread of its own: a pool would wait at exit for one that hangs."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[tuple[list[Any], BaseException | None]] = loop.create_future()
+async def in_thread(function: Callable[[], T], limit: float | None = None) -> T:
+    """Call a plain function in a thread of its own: a pool would wait at exit for one that hangs.
 
-    def settle(returned: list[Any], error: BaseException | None) -> None:
+    Raises what the function raises, and `TimeoutError` after `limit` seconds; the thread is then left behind.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Callable[[], T]] = loop.create_future()
+
+    def settle(give: Callable[[], T]) -> None:
         if not answer.done():  # nobody waits any more after the time limit
-            answer.set_result((returned, error))
+            answer.set_result(give)
 
     def run() -> None:
-        returned: list[Any] = []
-        error: BaseException | None = None
+        give: Callable[[], T]
         try:
             returned = function()
         except BaseException as raised:  # noqa: BLE001 - handed over to whoever waits
-            error = raised
+            give = functools.partial(_raise, raised)
+        else:
+            give = functools.partial(_same, returned)
         with contextlib.suppress(RuntimeError):  # the loop may be closed by the time that a slow one ends
-            loop.call_soon_threadsafe(settle, returned, error)
+            loop.call_soon_threadsafe(settle, give)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-    thread.start()
-    returned, error = await answer
-    if error is not None:
-        raise error
-    return returned
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+    async with asyncio.timeout(limit):
+        give = await answer
+    return give()
+
+
+def _same(value: T) -> T:
+    return value
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

@@ -75,7 +75,10 @@ class PlanEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One plugin in the plan, as `plugin-host plan --json` and the API show it.
 
     `order` counts those that run, from 1; `why` explains the place. `dependents` are the plugins that require
-    this one. `verified` tells whether only the files were judged (`static`) or the plugin was activated (`built`).
+    this one, and would stop with it. `pending` are the revisions that would run. `added` and `removed` are the
+    permissions that are new, or gone, since somebody approved of the plugin; `awaiting` names what still waits
+    for consent (permissions, `GET /path`, events). `restart_needed`: what runs, or is left behind, is not what is
+    installed. `verified` tells whether only the files were judged (`static`) or the plugin was activated (`built`).
     """
 
     id: str
@@ -95,7 +98,16 @@ class PlanEntry(msgspec.Struct, frozen=True, kw_only=True):
     public: tuple[PublicRoute, ...] = ()
     menu: tuple[str, ...] = ()
     screens: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()
+    publishes: tuple[str, ...] = ()
+    subscribes: tuple[str, ...] = ()
+    isolation: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    awaiting: tuple[str, ...] = ()
+    restart_needed: bool = False
     verified: Literal["static", "built"] = "static"
 
 
@@ -134,11 +146,9 @@ class Plan:
             verdicts[held] = ("blocked", waiting(held, runs[held], roots))
         return dataclasses.replace(self, entries=arrange(tuple(_judged(entry, verdicts) for entry in self.entries)))
 
-    def built(self, id: str) -> Plan:  # noqa: A002 - the contract's name
-        """Give the plan in which this plugin was not only read but activated."""
-        entries = tuple(
-            msgspec.structs.replace(entry, verified="built") if entry.id == id else entry for entry in self.entries
-        )
+    def change(self, id: str, **values: Any) -> Plan:  # noqa: A002 - the contract's name
+        """Give the plan with other values in the entry of a plugin, as `verified="built"`."""
+        entries = tuple(msgspec.structs.replace(each, **values) if each.id == id else each for each in self.entries)
         return dataclasses.replace(self, entries=entries)
 
 

@@ -85,9 +85,9 @@ class Relay:
         """Turn whatever the plugin's code raises into a `PluginFault` of this plugin."""
         try:
             yield
-        except (PluginFault, KeyboardInterrupt):
+        except PluginFault:
             raise
-        except BaseException as error:  # also SystemExit: a plugin never ends the host
+        except BaseException as error:  # also SystemExit and KeyboardInterrupt: a plugin never ends the host
             raise self.fault(code, f"{what} failed: {describe(error, self.folder)}.", _FIX) from error
 
     def fault(self, code: ReasonCode, text: str, way_out: str) -> PluginFault:

@@ -68,7 +68,11 @@ class Loader(_Section, frozen=True, kw_only=True):
         tuple[Text, ...], Meta(description="Ids of plugins that never run, whatever is wished in the running host.")
     ] = ()
     default: Annotated[
-        Literal["enable"], Meta(description="What happens to a plugin seen for the first time: it runs.")
+        Literal["enable", "ask"],
+        Meta(
+            description="What happens to a plugin seen for the first time: it runs, with all that it asks for, or it "
+            "waits until somebody consents."
+        ),
     ] = "enable"
     strict: Annotated[
         bool, Meta(description="Do not start while a plugin is parked by a fault of its own; for images and CI.")
@@ -108,9 +112,34 @@ class Limits(_Section, frozen=True, kw_only=True):
     """`[limits]`: what one request, and one plugin, may take."""
 
     body: Annotated[int, Meta(ge=1, description="Bytes of a request's body; more gets 413.")] = 10_000_000
+    import_timeout: Annotated[
+        float, Meta(gt=0, description="Seconds that importing a plugin, and hearing its hooks, may take.")
+    ] = 30.0
     startup_timeout: Annotated[
         float, Meta(gt=0, description="Seconds that a plugin's `startup` and `shutdown` may take.")
     ] = 10.0
+    concurrency: Annotated[
+        int, Meta(ge=1, description="Requests of one plugin that may be under way at once; more get 503 `overloaded`.")
+    ] = 100
+    request_timeout: Annotated[
+        float,
+        Meta(gt=0, description="Seconds until a request's answer must have begun; later ones get 503 `time_limit`."),
+    ] = 60.0
+    threads: Annotated[
+        int, Meta(ge=1, description="Handlers without `async` of one plugin that run at once; more wait.")
+    ] = 8
+    errors_per_minute: Annotated[
+        int, Meta(ge=1, description="Answers of 500 and above in a minute that may quarantine a plugin.")
+    ] = 60
+    error_share: Annotated[
+        float, Meta(gt=0, le=1, description="Share of a plugin's answers that must be errors for that.")
+    ] = 0.5
+    timeouts_per_minute: Annotated[
+        int, Meta(ge=1, description="Requests over `limits.request_timeout` in a minute that quarantine a plugin.")
+    ] = 20
+    lag: Annotated[
+        float, Meta(gt=0, description="Seconds for which a plugin may block the event loop before it is reported.")
+    ] = 0.2
 
 
 class Theme(_Section, frozen=True, kw_only=True):

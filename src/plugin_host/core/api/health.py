@@ -30,8 +30,9 @@ def health_endpoints(host: HostView) -> dict[str, Any]:
         await _answer(send, 200, {"status": "ok"})
 
     async def ready(scope: Any, receive: Any, send: Any) -> None:
-        if not host.ready:
-            await _answer(send, 503, {"status": "starting"})
+        status = await host.ready()
+        if status != "ok":
+            await _answer(send, 503, {"status": status})
             return
         parked = any(entry.state in FAULTS for entry in host.standing.generation.plan.entries)
         healthy = not parked and all(await asyncio.gather(*(_ask(*each) for each in host.health_checks)))

@@ -46,6 +46,16 @@ def plugin_routes(host: HostView) -> list[Any]:
         """Switch a plugin off, in this and every other process; nothing of its data is lost."""
         return _row(await host.wish(plugin_id, "disabled"), plugin_id)
 
+    @post("/plugins/{plugin_id:str}/retry", permission="core.plugins.manage", status_code=200)
+    async def retry_plugin(plugin_id: str) -> dict[str, Any]:
+        """Try a plugin again that failed, in this and every other process."""
+        return _row(await host.retry(plugin_id), plugin_id)
+
+    @post("/plugins/{plugin_id:str}/consent", permission="core.plugins.manage", status_code=200)
+    async def consent_to_plugin(plugin_id: str) -> dict[str, Any]:
+        """Approve of all that a plugin asks for, in this and every other process."""
+        return _row(await host.consent(plugin_id), plugin_id)
+
     def _row(plan: Plan, plugin_id: str) -> dict[str, Any]:
         generation = host.standing.generation
         entry = plan.entry(plugin_id)
@@ -53,4 +63,4 @@ def plugin_routes(host: HostView) -> list[Any]:
             raise Problem(404, "not_found", f"There is no plugin {plugin_id!r}.")
         return plugin_row(entry, generation.routes, generation.timings)
 
-    return [list_plugins, show_plugin, show_plan, enable_plugin, disable_plugin]
+    return [list_plugins, show_plugin, show_plan, enable_plugin, disable_plugin, retry_plugin, consent_to_plugin]

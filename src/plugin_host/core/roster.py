@@ -1,0 +1,197 @@
+"""The roster: the plugins that are activated in this process, and what is remembered of those that failed.
+
+It outlives generations. What runs stays as it is while others come and go; what failed is not tried again at
+every change, only when somebody says so or when other files are installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from plugin_host import registry
+from plugin_host.core.planner import state_of
+from plugin_host.plugins import importing
+from plugin_host.plugins.consent import Asked, Consent, asked_by
+from plugin_host.sdk.errors import PluginFault, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from pathlib import Path
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from plugin_host.core.assembly import Assembly, Permissions, Running
+    from plugin_host.gateway.gate import Gate
+    from plugin_host.plugins.plan import Found, Plan, PlanEntry
+    from plugin_host.registry import Record
+
+log = logging.getLogger("plugin_host")
+
+LEFT_BEHIND: Final = "time_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was imported: as it was found then, and what its files looked like."""
+
+    found: Found
+    mark: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a plugin failed, and when it may be tried again: once `retries` or its files are others."""
+
+    reason: Reason
+    retries: int
+    mark: tuple[object, ...]
+    hangs: bool = False
+
+
+class Roster:
+    """Activates, starts and stops plugins. `drain` waits for the requests of one that was taken off the table."""
+
+    def __init__(self, assembly: Assembly, gate: Gate, drain: Callable[[str], Awaitable[object]]) -> None:
+        self.running: dict[str, Running] = {}
+        self._assembly = assembly
+        self._gate = gate
+        self._drain = drain
+        self._started: set[str] = set()
+        self._loaded: dict[str, Loaded] = {}
+        self._failures: dict[str, Failure] = {}
+        self._stale: set[str] = set()
+
+    def pin(self, found: Found) -> Found:
+        """Put what is in memory in the place of what is installed: other code is loaded by a restart only."""
+        loaded = self._loaded.get(found.id)
+        if loaded is None or found.candidate.source != loaded.found.candidate.source:
+            return found
+        if loaded.mark == mark_of(found):
+            self._stale.discard(found.id)
+            return found
+        if found.id not in self.running and found.candidate.source == "folder":
+            self._stale.discard(found.id)
+            return found  # the host imported it from there, and can do so anew
+        self._stale.add(found.id)
+        if found.id in self.running:
+            return loaded.found
+        return msgspec.structs.replace(found, fault=_other_code(found, loaded.found))
+
+    def remember(self, plan: Plan, records: Mapping[str, Record]) -> Plan:
+        """Park what failed before and need not be tried again, and say of what is stale that it is."""
+        for plugin, failure in list(self._failures.items()):
+            entry = plan.entry(plugin)
+            if entry is None or entry.state != "active":
+                continue
+            retries = records[plugin].retries if plugin in records else 0
+            if not failure.hangs and (retries != failure.retries or mark_of(plan.found[plugin]) != failure.mark):
+                del self._failures[plugin]
+                continue
+            plan = plan.park(plugin, state_of(failure.reason), failure.reason)
+        hanging = {plugin for plugin, failure in self._failures.items() if failure.hangs}
+        for plugin in self._stale | hanging:
+            plan = plan.change(plugin, restart_needed=True)
+        return plan
+
+    def park(self, plan: Plan, plugin: str, reason: Reason, records: Mapping[str, Record]) -> Plan:
+        """Park a plugin that failed, and remember it."""
+        retries = records[plugin].retries if plugin in records else 0
+        hangs = reason.code == LEFT_BEHIND and plugin not in self._loaded
+        self._failures[plugin] = Failure(reason, retries, mark_of(plan.found[plugin]), hangs)
+        state = state_of(reason)
+        log.error("plugin %s is %s: %s %s", plugin, state, reason.text, reason.way_out)
+        plan = plan.park(plugin, state, reason)
+        return plan.change(plugin, restart_needed=True) if hangs else plan
+
+    async def assemble(self, entry: PlanEntry, found: Found, permissions: Permissions) -> None:
+        """Import and build one plugin; what it requires stands already. Raises `PluginFault`."""
+        mark = mark_of(found)
+        self.running[entry.id] = await self._assembly.assemble(entry, found, self._gate, permissions)
+        self._loaded[entry.id] = Loaded(found, mark)
+
+    async def start(self, plugin: str, limit: float) -> None:
+        """Start one plugin, if it is not started. Raises `PluginFault`; it is then stopped again."""
+        if plugin in self._started:
+            return
+        try:
+            await self.running[plugin].start(limit)
+        except PluginFault:
+            await self._stop(plugin)
+            raise
+        self._started.add(plugin)
+
+    async def retire(self, wanted: Collection[str]) -> None:
+        """Stop what runs and is not wanted, those that depend on others first, once their requests are through."""
+        leaving = [plugin for plugin in reversed(self.running) if plugin not in wanted]
+        await asyncio.gather(*(self._drain(plugin) for plugin in leaving))
+        for plugin in leaving:
+            await self._stop(plugin)
+
+    def consents(self, plan: Plan, known: Mapping[str, Consent], *, by_default: bool) -> dict[str, tuple[Asked, Asked]]:
+        """Say of each active plugin what it asks for, hooks included, and which part of that it is granted."""
+        said = {}
+        for entry in plan.active:
+            running = self.running.get(entry.id)
+            if entry.id == "core" or running is None:
+                continue
+            asked = asked_by(plan.found[entry.id])
+            whole = running.asked
+            granted = known.get(entry.id, Consent()).granted(asked, whole, by_default=by_default) or Asked()
+            said[entry.id] = (whole, granted)
+        return said
+
+    async def _stop(self, plugin: str) -> None:
+        self._started.discard(plugin)
+        running = self.running.pop(plugin)
+        await running.stop()
+        self._assembly.forget(plugin)
+
+
+def mark_of(found: Found) -> tuple[object, ...]:
+    """Tell other files from the same ones without reading them: by what `stat` says, and what the manifests say.
+
+    Of a wheel `__init__.py` is looked at, since pip writes all files anew; of a folder every Python file.
+    """
+    folder = found.candidate.folder
+    said = (found.version, found.manifest, found.permissions, found.menu)
+    if folder is None or found.candidate.source not in {"wheel", "folder"}:
+        return said
+    return (*said, importing.code_of(folder) if found.candidate.source == "folder" else _stat(folder / "__init__.py"))
+
+
+def _stat(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _other_code(found: Found, loaded: Found) -> Reason:
+    was, now = loaded.version or "another version", found.version or "another one"
+    what = f"version {was}, and {now} is installed" if was != now else f"{was} as it was before its files changed"
+    return Reason(
+        code="version_mismatch",
+        text=f"{found.id}: this process has loaded {what}.",
+        culprits=(found.id,),
+        way_out="Restart the host: other code of a plugin is loaded by a restart only.",
+    )
+
+
+async def record(session: AsyncSession, plan: Plan, consents: Mapping[str, tuple[Asked, Asked]]) -> None:
+    """Keep what became of each plugin, and settle the consent to those that run. The caller commits."""
+    known = await registry.records(session, lock=True)
+    settled = {}
+    for plugin, (whole, granted) in consents.items():
+        before = known[plugin].consent if plugin in known else None
+        consent = Consent() if before is None else msgspec.json.decode(before, type=Consent)
+        after = msgspec.json.encode(consent.settled(asked_by(plan.found[plugin]), whole, granted))
+        if after != before:
+            settled[plugin] = after
+    outcomes = {entry.id: registry.Outcome(entry.state, entry.reason, entry.version) for entry in plan.entries}
+    await registry.record(session, outcomes, settled)
