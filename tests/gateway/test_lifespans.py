@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
 
+from plugin_host.gateway import lifespans
 from plugin_host.gateway.lifespans import Conversation, LifespanError, Lifespans
 from plugin_host.sdk import AsgiApp
 from plugin_host.sdk.errors import PluginFault
@@ -183,3 +185,72 @@ async def test_a_conversation_that_hangs_is_broken_off() -> None:
             await Conversation(app, {"type": "lifespan"}).start()
     await asyncio.sleep(0)
     assert ended == [True]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
+async def test_whatever_a_start_raises_is_the_plugins_fault(error: BaseException) -> None:
+    @asynccontextmanager
+    async def ends() -> AsyncIterator[None]:
+        raise error
+        yield
+
+    with pytest.raises(PluginFault) as refused:
+        async with Lifespans("crm", [("its routes", ends)], 5).running():
+            pass
+    assert refused.value.reason.code == "startup_failed"
+    assert type(error).__name__ in refused.value.reason.text
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
+async def test_whatever_a_shutdown_raises_the_others_are_stopped(error: BaseException) -> None:
+    stopped = []
+
+    @asynccontextmanager
+    async def well() -> AsyncIterator[None]:
+        yield
+        stopped.append("well")
+
+    @asynccontextmanager
+    async def ends() -> AsyncIterator[None]:
+        yield
+        raise error
+
+    async with Lifespans("crm", [("one", well), ("two", ends)], 5).running():
+        pass
+    assert stopped == ["well"]
+
+
+async def test_a_start_that_will_not_be_cancelled_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifespans, "_LAST_WORDS", 0.1)
+    over = asyncio.Event()
+
+    @asynccontextmanager
+    async def stubborn() -> AsyncIterator[None]:
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await over.wait()
+        yield
+
+    with pytest.raises(PluginFault) as refused:
+        async with Lifespans("crm", [("its routes", stubborn)], 0.05).running():
+            pass
+    assert refused.value.reason.code == "time_limit"
+    over.set()
+    await asyncio.sleep(0.05)
+
+
+async def test_a_shutdown_that_will_not_be_cancelled_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifespans, "_LAST_WORDS", 0.1)
+    over = asyncio.Event()
+
+    @asynccontextmanager
+    async def stubborn() -> AsyncIterator[None]:
+        yield
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await over.wait()
+
+    async with asyncio.timeout(5), Lifespans("crm", [("its routes", stubborn)], 0.05).running():
+        pass
+    over.set()
+    await asyncio.sleep(0.05)

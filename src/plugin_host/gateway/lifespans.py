@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
+_LAST_WORDS = 1.0
+"""Seconds that a lifespan which was cancelled for its time limit has, to close what it opened."""
+
 log = logging.getLogger("plugin_host.gateway")
 
 
@@ -42,16 +45,25 @@ class Lifespans:
         """Start on entry, or raise `PluginFault`; stop on exit, where what fails is only logged."""
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._supervise(started), name=f"lifespan of {self._plugin}")
+        patience = self._limit * len(self._named) + _LAST_WORDS
         try:
-            await started
+            await asyncio.wait({started}, timeout=patience)
         except asyncio.CancelledError:
             task.cancel()
             raise
+        if not started.done():  # it swallows being cancelled
+            started.cancel()
+            task.cancel()
+            raise self._fault("time_limit", "its routes", f"took longer than {self._limit:g} seconds, and goes on")
+        started.result()
         try:
             yield
         finally:
             self._stopping.set()
-            await task
+            done, _ = await asyncio.wait({task}, timeout=patience)
+            if not done:
+                task.cancel()
+                log.error("plugin %s: its shutdown goes on after its time, and was left behind", self._plugin)
 
     async def _supervise(self, started: asyncio.Future[None]) -> None:
         entered: list[tuple[str, AbstractAsyncContextManager[Any]]] = []
@@ -77,7 +89,9 @@ class Lifespans:
                 await lifespan.__aenter__()
         except TimeoutError as error:
             raise self._fault("time_limit", name, f"took longer than {self._limit:g} seconds") from error
-        except Exception as error:
+        except BaseException as error:
+            if _is_ours(error):
+                raise
             raise self._fault("startup_failed", name, f"failed: {type(error).__name__}: {error}") from error
 
     async def _leave(self, entered: Sequence[tuple[str, AbstractAsyncContextManager[Any]]]) -> None:
@@ -85,7 +99,9 @@ class Lifespans:
             try:
                 async with asyncio.timeout(self._limit):
                     await lifespan.__aexit__(None, None, None)
-            except Exception:
+            except BaseException as error:
+                if _is_ours(error):
+                    raise
                 log.exception("plugin %s: the shutdown of %s failed", self._plugin, name)
 
     def _fault(self, code: Any, name: str, what: str) -> PluginFault:
@@ -97,6 +113,12 @@ class Lifespans:
                 way_out="Correct the plugin, or disable it.",
             )
         )
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Tell whether the host itself ends the task; whatever else comes, SystemExit too, the plugin raised."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 class LifespanError(Exception):
@@ -140,7 +162,9 @@ class Conversation:
     async def _run(self) -> None:
         try:
             await self._app(self._scope, self._asked.get, self._answered.put)
-        except Exception:
+        except BaseException as error:
+            if _is_ours(error):
+                raise
             log.debug("an application ended its lifespan by an exception", exc_info=True)
         await self._answered.put({"type": "ended"})
 
