@@ -128,3 +128,50 @@ def eventually(ask: Callable[[], str]) -> str:
             if time.monotonic() > until:
                 raise
             time.sleep(0.2)
+
+
+@pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt()"])
+def test_a_background_task_of_a_plugin_cannot_end_the_server(
+    start: Start, folder_plugin: Callable[..., Path], error: str
+) -> None:
+    code = f"""
+import asyncio
+from plugin_host.sdk import hookimpl
+
+async def wait_and_end():
+    await asyncio.sleep(0.3)
+    raise {error}
+
+@hookimpl
+async def startup():
+    global task
+    task = asyncio.create_task(wait_and_end())
+"""
+    folder = folder_plugin("ends", code)
+    process, address = start(PLUGIN_HOST_LOADER__FOLDERS=f'["{folder}"]')
+    time.sleep(1)
+    assert ready(address) == "ok"
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+
+
+def test_an_interrupt_while_it_starts_stops_it(tmp_path: Path, folder_plugin: Callable[..., Path]) -> None:
+    folder = folder_plugin("slow", "import time\nprint('importing', flush=True)\ntime.sleep(30)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "plugin_host", "serve", "--port", "0"],
+        cwd=tmp_path,
+        env={**os.environ, "PLUGIN_HOST_LOADER__FOLDERS": f'["{folder}"]'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert "Traceback" not in process.stdout.read()
+    finally:
+        process.kill()
+        process.communicate(timeout=20)

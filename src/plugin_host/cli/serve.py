@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import secrets
 import shutil
@@ -20,10 +21,12 @@ import msgspec
 from plugin_host.cli.hosts import host_options, open_host
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Coroutine, Iterator
 
     from plugin_host.host import PluginHost
     from plugin_host.settings import Settings
+
+log = logging.getLogger("plugin_host")
 
 WORKER: Final = "_PLUGIN_HOST_WORKER"
 """What a worker process is told: the settings as JSON. Not a setting, hence the underscore."""
@@ -173,16 +176,31 @@ def _address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _run(main: Any) -> None:
-    """Run on uvloop where it is there: half as fast again."""
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where it is there: half as fast again.
+
+    A task that raises SystemExit stops the loop, whoever made it: a plugin's background task must not end the
+    host, so the loop goes on as long as the host itself has not ended.
+    """
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
         factory = None
     else:
         factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner, contextlib.suppress(KeyboardInterrupt):
-        runner.run(main)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(main)
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(task.cancel))
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except asyncio.CancelledError:
+                raise click.Abort from None
+            except (SystemExit, KeyboardInterrupt):
+                if task.done():
+                    raise
+                log.exception("a task of a plugin wanted to end the process; the host goes on")
 
 
 # -- several processes ---------------------------------------------------------------------------------
