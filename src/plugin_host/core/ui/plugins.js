@@ -12,7 +12,7 @@ const Reason = ({ reason }) => html`<div class="alert" role="note">
 </div>`;
 
 /** Do something to a plugin; the page is loaded anew, since the menu and the screens change with it. */
-function Action({ host, plugin, verb, label, question, danger }) {
+function Action({ host, plugin, verb, label, spoken, question, danger }) {
   const [busy, setBusy] = useState(false);
   const act = async () => {
     if (question && !(await host.confirm(question, { ok: label, danger }))) return;
@@ -25,7 +25,7 @@ function Action({ host, plugin, verb, label, question, danger }) {
       host.notify(error.detail || error.message, { kind: "error" });
     }
   };
-  return html`<button type="button" disabled=${busy} aria-label=${`${label} ${plugin.name}`} onClick=${act}>${label}</button>`;
+  return html`<button type="button" disabled=${busy} aria-label=${`${spoken ?? label} ${plugin.name}`} onClick=${act}>${label}</button>`;
 }
 
 /** What may be done now: switch on or off, try again, agree to what is asked for. */
@@ -33,9 +33,10 @@ function Actions({ host, plugin, planned }) {
   if (plugin.id === "core" || plugin.state === "orphaned" || !host.can("core.plugins.manage")) return null;
   const off = plugin.state === "disabled";
   const stops = planned?.dependents?.length ? ` ${planned.dependents.join(", ")} will stop as well.` : "";
-  const asked = `${plugin.name} asks for: ${plugin.awaiting.join(", ")}. Agree?`;
+  const asked = `${plugin.name} asks for: ${plugin.awaiting.join(", ") || "nothing in particular"}. Agree?`;
   return html`
-    ${plugin.awaiting.length > 0 && html`<${Action} host=${host} plugin=${plugin} verb="consent" label="Agree to" question=${asked} />`}
+    ${(plugin.awaiting.length > 0 || plugin.state === "consent") &&
+      html`<${Action} host=${host} plugin=${plugin} verb="consent" label="Agree" spoken="Agree to" question=${asked} />`}
     ${TRIED.has(plugin.state) && html`<${Action} host=${host} plugin=${plugin} verb="retry" label="Try again" />`}
     ${off
       ? html`<${Action} host=${host} plugin=${plugin} verb="enable" label="Switch on" />`
