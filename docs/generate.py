@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from plugin_host.cli.main import cli
+from plugin_host.core.checking.rules import RULES
 from plugin_host.sdk import hookspecs
 from plugin_host.sdk.manifest import FILES
 from plugin_host.settings import describe_settings
@@ -71,6 +72,16 @@ def manifests() -> str:
         parts = {part.__name__: part for field in msgspec.structs.fields(struct) for part in _structs(field.type)}
         structs |= {name: part for name, part in parts.items() if name not in written}
     return "\n".join(_table(title) for title in written)
+
+
+def checks() -> str:
+    """Give each rule of `plugin-host check` with its reason, and an example of wrong and right."""
+    parts = []
+    for rule in RULES.values():
+        wrong = f"Wrong:\n\n```{{code-block}} {rule.shown}\n{rule.wrong}\n```\n"
+        right = f"\nRight:\n\n```{{code-block}} {rule.shown}\n{rule.right}\n```\n" if rule.right else ""
+        parts.append(f"## `{rule.code} {rule.name}`\n\n*{rule.level}* — {rule.reason}\n\n{wrong}{right}")
+    return "\n".join(parts)
 
 
 # -- how -----------------------------------------------------------------------------------------------------

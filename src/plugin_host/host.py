@@ -19,7 +19,7 @@ from plugin_host.core.api.health import FAULTS
 from plugin_host.core.assembly import Assembly, permissions_of
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
-from plugin_host.core.planner import Planner
+from plugin_host.core.planner import Planner, marks_of
 from plugin_host.core.plugin import Core, CorePlugin
 from plugin_host.core.roster import Roster, record
 from plugin_host.core.standing import HostView, Standing, stand
@@ -149,8 +149,10 @@ class PluginHost(HostView):
             await self.planner.begin(log.info)
             await self._follower.note()
             look = await self.planner.look(self._roster.pin)
-            plan = self._roster.remember(look.plan, look.records)
-            for plugin, reason in (await self.planner.faults(plan, log.info)).items():
+            plan = self._leave_off(self._roster.remember(look.plan, look.records), look)
+            with self.planner.starts.step("", "migrate"):
+                faults = await self.planner.faults(plan, log.info)
+            for plugin, reason in faults.items():
                 plan = self._park(plan, plugin, reason, look)
             plan = await self.planner.with_orphans(plan)
             plan = await self._assemble(plan, look)
@@ -162,6 +164,7 @@ class PluginHost(HostView):
             await self._roster.retire({entry.id for entry in plan.active})
             self._coming = self._leaving = None
             await self._record(plan, look)
+            self.planner.starts.up()
         for warning in plan.warnings:
             log.warning("%s", warning)
         return plan
@@ -176,6 +179,7 @@ class PluginHost(HostView):
             async with self._follower.following():
                 yield self
         finally:
+            self.planner.starts.close()
             self._dispatcher.close()
             await self._roster.retire(set())
             self._standing, self._entered = None, False
@@ -232,6 +236,16 @@ class PluginHost(HostView):
 
     # -- how -----------------------------------------------------------------------------------------
 
+    def _leave_off(self, plan: Plan, look: Look) -> Plan:
+        """Leave off those of whom the process died when it was started before: see `supervision.starts`."""
+        marks = marks_of(look.records, plan)
+        # In safe mode nothing is learned: it is not the plugins' doing that these do not run.
+        first = self._standing is None and not self.planner.safe
+        for plugin, reason in (self.planner.starts.begin if first else self.planner.starts.judge)(marks).items():
+            log.error("plugin %s is quarantined: %s %s", plugin, reason.text, reason.way_out)
+            plan = plan.park(plugin, "quarantined", reason)
+        return plan
+
     async def _assemble(self, plan: Plan, look: Look) -> Plan:
         """Import and build whatever is to run and does not stand yet."""
         permissions = permissions_of(plan)
@@ -239,7 +253,8 @@ class PluginHost(HostView):
             if entry.id in self._roster.running or not _runs(plan, entry):
                 continue
             try:
-                await self._roster.assemble(entry, self._source(plan, entry), permissions)
+                with self.planner.starts.step(entry.id, "import"):
+                    await self._roster.assemble(entry, self._source(plan, entry), permissions)
             except PluginFault as fault:
                 plan = self._park(plan, entry.id, fault.reason, look)
         return plan
@@ -253,7 +268,8 @@ class PluginHost(HostView):
             if not _runs(plan, entry):
                 continue
             try:
-                await self._roster.start(entry.id, self.settings.limits.startup_timeout)
+                with self.planner.starts.step(entry.id, "start"):
+                    await self._roster.start(entry.id, self.settings.limits.startup_timeout)
             except PluginFault as fault:
                 plan = self._park(plan, entry.id, fault.reason, look)
         for entry in plan.active:

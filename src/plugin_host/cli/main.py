@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "plan": ("plugin_host.cli.plugins:plan", "Say what starting now would do."),
     "plugins": ("plugin_host.cli.plugins:plugins", "List and show the plugins."),
     "check": ("plugin_host.cli.check:check", "Check a plugin before it is installed or published."),
+    "doctor": ("plugin_host.cli.doctor:doctor", "Say what is wrong with this installation, and what to do."),
     "migrate": ("plugin_host.cli.migrate:migrate", "Bring the tables up to date."),
     "users": ("plugin_host.cli.users:users", "Add and list people."),
     "config": ("plugin_host.cli.config:config", "Show the settings and where each comes from."),

@@ -191,7 +191,9 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner(loop_factory=factory) as runner:
         loop = runner.get_loop()
         task = loop.create_task(main)
-        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(task.cancel))
+        # SIGTERM too: a start that it ended otherwise would count as one that died.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
         while not task.done():
             try:
                 loop.run_until_complete(task)

@@ -30,22 +30,25 @@ def main() -> None:
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     sys.path[:] = job.path
     try:
-        shown = asyncio.run(_activate(job))
+        asyncio.run(_activate(job))
     except HostError as error:
-        shown = Shown(error=str(error))
-    answer = Path(job.answer)
-    part = answer.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(shown))
-    os.replace(part, answer)  # noqa: PTH105 - atomic: whoever waits sees all of it or nothing
+        _answer(job, Shown(error=str(error)))
 
 
-async def _activate(job: Job) -> Shown:
+async def _activate(job: Job) -> None:
     candidates = [msgspec.convert(job.candidate, Candidate, dec_hook=_path)] if job.candidate is not None else []
     host = PluginHost(throwaway(job.config, Path(job.folder)), candidates=candidates, safe=frozenset(job.safe))
     async with host.lifespan():
         generation = host.standing.generation
         built = await asyncio.to_thread(gather, generation, host.database)
-        return Shown(entries=generation.plan.entries, built=built)
+        # Before it is stopped: a plugin that does not end is one that ran.
+        _answer(job, Shown(entries=generation.plan.entries, built=built))
+
+
+def _answer(job: Job, shown: Shown) -> None:
+    part = Path(f"{job.answer}.part")
+    part.write_bytes(msgspec.json.encode(shown))
+    os.replace(part, job.answer)  # noqa: PTH105 - atomic: whoever waits sees all of it or nothing
 
 
 def _path(kind: type[Any], value: Any) -> Any:

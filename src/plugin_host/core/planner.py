@@ -24,6 +24,7 @@ from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
 from plugin_host.plugins.resolver import resolve
 from plugin_host.sdk.errors import Reason
+from plugin_host.supervision.starts import Starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -90,7 +91,8 @@ class Planner:
         self.database = database
         self._objects = tuple(objects)
         self._candidates = tuple(candidates)
-        self._safe = safe
+        self.safe = safe
+        self.starts = Starts(Path(settings.data_dir) / "starting.json")
 
     async def plan(self) -> Plan:
         """Discover, read and resolve, by what operators wish for and consent to. Writes nothing."""
@@ -134,6 +136,7 @@ class Planner:
         """
         look = await self.look()
         plan = look.plan
+        left_off = self.starts.judge(marks_of(look.records, plan))
         for plugin, record in look.records.items():
             entry, outcome = plan.entry(plugin), record.outcome
             if entry is None or entry.state != "active":
@@ -145,6 +148,8 @@ class Planner:
                 plan = plan.park(plugin, state_of(outcome.reason), outcome.reason)
             waits = look.consents[plugin].awaiting.names
             plan = plan.change(plugin, verified="built", awaiting=tuple(dict.fromkeys((*entry.awaiting, *waits))))
+        for plugin, reason in left_off.items():
+            plan = plan.park(plugin, "quarantined", reason)
         return await self.with_orphans(await asyncio.to_thread(self._with_tables, plan))
 
     async def with_orphans(self, plan: Plan) -> Plan:
@@ -212,7 +217,7 @@ class Planner:
         instead = {candidate.id for candidate in self._candidates}
         candidates = [*(each for each in found if each.id not in instead), *self._candidates]
         read_all = [pin(read(candidate)) for candidate in candidates]
-        plan = resolve(read_all, disabled=loader.disabled, wishes=wishes, safe=self._safe)
+        plan = resolve(read_all, disabled=loader.disabled, wishes=wishes, safe=self.safe)
         return dataclasses.replace(plan, warnings=(*found.warnings, *plan.warnings))
 
     def _with_tables(self, plan: Plan) -> Plan:
@@ -238,6 +243,12 @@ class Planner:
             return {}
         finally:
             await unit.close()
+
+
+def marks_of(records: Mapping[str, Record], plan: Plan) -> dict[str, str]:
+    """Give those that are to run with a text that changes with the version, and whenever somebody says retry."""
+    retries = {plugin: record.retries for plugin, record in records.items()}
+    return {entry.id: f"{entry.version} {retries.get(entry.id, 0)}" for entry in plan.active if entry.id != "core"}
 
 
 def consent_of(record: Record) -> Consent:

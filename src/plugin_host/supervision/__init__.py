@@ -1,0 +1,1 @@
+"""What is kept in view while plugins start and run: starts that die, errors, time, and lag."""
