@@ -30,6 +30,16 @@ _WAL_PATIENCE: Final = 5.0
 REVISION_SQL: Final = "SELECT auth, policy, wishes FROM core_revision WHERE id = 1"
 
 
+class QueryClock:
+    """How many queries were made, and the seconds that they, and commits, took."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = 0.0
+
+
 class DatabaseError(Exception):
     """The database cannot be used as it is named: one sentence with the way out."""
 
@@ -61,6 +71,7 @@ class Database:
         self.engine: AsyncEngine = shared or self._make_engine()
         # One pool for both: the option is read by the "begin" event.
         self._writing = self.engine.execution_options(plugin_host_begin="IMMEDIATE")
+        self._timed: dict[tuple[bool, QueryClock], AsyncEngine] = {}
         self._reader: sqlite3.Connection | None = None
 
     @property
@@ -68,9 +79,19 @@ class Database:
         """The file of a SQLite database."""
         return self.url.database if self.dialect == "sqlite" else None
 
-    def unit(self, *, write: bool = True) -> UnitOfWork:
-        """Make the unit of work of one call; nothing is opened until its session is asked for."""
-        return UnitOfWork(self._writing if write else self.engine)
+    def unit(self, *, write: bool = True, clock: QueryClock | None = None) -> UnitOfWork:
+        """Make the unit of work of one call; nothing is opened until its session is asked for.
+
+        Its queries and commits are counted on `clock`.
+        """
+        engine = self._writing if write else self.engine
+        if clock is None:
+            return UnitOfWork(engine)
+        timed = self._timed.get((write, clock))
+        if timed is None:  # an engine in name only, for its events: the pool and what is compiled are shared
+            timed = self._timed[write, clock] = engine.execution_options()
+            _install_clock(timed.sync_engine, clock)
+        return UnitOfWork(timed, clock)
 
     async def revision(self, connection: AsyncConnection | None = None) -> Revision:
         """Read the revision row: on SQLite a few microseconds, on PostgreSQL one query."""
@@ -164,10 +185,11 @@ class Database:
 class UnitOfWork:
     """The transaction of one call. Opening a session costs more than a whole request, so it is lazy."""
 
-    __slots__ = ("_engine", "_session")
+    __slots__ = ("_clock", "_engine", "_session")
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, clock: QueryClock | None = None) -> None:
         self._engine = engine
+        self._clock = clock
         self._session: AsyncSession | None = None
 
     @property
@@ -185,7 +207,10 @@ class UnitOfWork:
     async def commit(self) -> None:
         """Commit; an error goes to the caller, who must not answer with success."""
         if self._session is not None:
+            began = time.perf_counter()
             await self._session.commit()
+            if self._clock is not None:  # on SQLite this is when the disk is waited for
+                self._clock.seconds += time.perf_counter() - began
 
     async def rollback(self) -> None:
         """Undo everything since the last commit."""
@@ -228,6 +253,27 @@ def _parse(url: str) -> sa.URL:
         shown = url.rpartition("@")[2]  # what stands before may be a password
         msg = f"database {shown!r} is no address; use sqlite:///file.db or postgresql://user@host/name"
         raise DatabaseError(msg) from error
+
+
+def _install_clock(engine: sa.Engine, clock: QueryClock) -> None:
+    def before(*call: Any) -> None:
+        clock.count += not call[2].startswith("BEGIN")  # ours, and only on SQLite; its time is for a lock
+        call[4].plugin_host_began = time.perf_counter()  # SQLAlchemy's context of this one execution
+
+    def after(*call: Any) -> None:
+        add(call[4])
+
+    def failed(failure: sa.ExceptionContext) -> None:
+        add(failure.execution_context)  # what waited for a lock in vain has taken long as well
+
+    def add(execution: Any) -> None:
+        began = getattr(execution, "plugin_host_began", None)
+        if began is not None:
+            clock.seconds += time.perf_counter() - began
+
+    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "after_cursor_execute", after)
+    event.listen(engine, "handle_error", failed)
 
 
 def _install_sqlite(engine: sa.Engine, *, foreign_keys: bool, begin: str) -> None:

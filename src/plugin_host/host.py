@@ -14,6 +14,9 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from plugin_host import registry
 from plugin_host.access.decisions import Decisions
 from plugin_host.core.api.health import FAULTS
 from plugin_host.core.assembly import Assembly, permissions_of
@@ -23,6 +26,7 @@ from plugin_host.core.planner import Planner, marks_of
 from plugin_host.core.plugin import Core, CorePlugin
 from plugin_host.core.roster import Roster, record
 from plugin_host.core.standing import HostView, Standing, stand
+from plugin_host.core.supervisor import Supervisor
 from plugin_host.core.wishes import Wishes
 from plugin_host.database import Database
 from plugin_host.gateway.dispatcher import Dispatcher
@@ -35,6 +39,7 @@ from plugin_host.plugins.services import Offers
 from plugin_host.sdk.context import Access, Actor, Services, Work
 from plugin_host.sdk.errors import PluginFault, Reason
 from plugin_host.settings import Settings
+from plugin_host.supervision.breaker import retry_delay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -83,8 +88,10 @@ class PluginHost(HostView):
         self.planner = Planner(self.settings, self.database, objects=plugins, candidates=candidates, safe=safe)
         self.wishes = Wishes(self.planner)
         self._offers = Offers()
-        self._assembly = Assembly(self.settings, self.database, self._offers, self._access)
-        self._front = Front(self, self.core)
+        self._supervisor = Supervisor(self.settings.limits, self._quarantine)
+        clock = self._supervisor.clock
+        self._assembly = Assembly(self.settings, self.database, self._offers, self._access, clock)
+        self._front = Front(self, self.core, self._supervisor)
         self._gate = Gate(
             authenticate=self._front.authenticate,
             holds=self._front.holds,
@@ -160,6 +167,7 @@ class PluginHost(HostView):
             plan = await self._start(plan, look)
             self._leaving, self._standing = self._standing, await self._stand(plan, look)
             self._dispatcher.swap(self._front.table(self._standing))
+            self._supervisor.watch({entry.id: plan.found[entry.id].candidate.folder for entry in plan.active})
             self._follower.arrived()
             await self._roster.retire({entry.id for entry in plan.active})
             self._coming = self._leaving = None
@@ -176,8 +184,9 @@ class PluginHost(HostView):
             self._entered = True
             self._check_strict(await self.reconcile())
             await self.core.setup_needed()
-            async with self._follower.following():
+            async with self._follower.following(), self._supervisor.watching():
                 yield self
+            await self._save()
         finally:
             self.planner.starts.close()
             self._dispatcher.close()
@@ -223,6 +232,11 @@ class PluginHost(HostView):
         if not self._dispatcher.open:
             return "starting"
         return "behind" if await self._follower.behind() else "ok"
+
+    def account(self, plugin: str) -> dict[str, Any]:
+        """Give the account of a plugin in this process: times in milliseconds, see `Supervisor.accounting`."""
+        running = self._roster.running.get(plugin)
+        return self._supervisor.accounting(plugin, running.relay.timings if running is not None else None)
 
     def commands(self, plugin: str) -> Sequence[click.Command]:
         """Give the commands of an active plugin."""
@@ -300,7 +314,10 @@ class PluginHost(HostView):
         generation = Generation(
             number=self._number,
             plan=plan,
-            apps={plugin: each.built.app for plugin, each in running.items()},
+            apps={
+                plugin: self._supervisor.guard(plugin, each.built.app, plan.found[plugin].candidate.folder)
+                for plugin, each in running.items()
+            },
             declared={plugin: each.declared for plugin, each in running.items()},
             routes={plugin: each.built.routes for plugin, each in running.items()},
             timings={plugin: each.relay.timings for plugin, each in running.items()},
@@ -321,9 +338,24 @@ class PluginHost(HostView):
         consents = self._consents(plan, look)
         async with self._assembly.work("core") as work:
             await record(work.db, plan, consents)
+            await registry.account(work.db, self._accounts(plan))
         now = dt.datetime.now(dt.UTC)
         held = (each.quarantine.until for each in look.records.values() if each.quarantine is not None)
         self._retry_at = min((until for until in held if until > now), default=None)
+
+    def _accounts(self, plan: Plan) -> dict[str, dict[str, Any]]:
+        return {entry.id: self.account(entry.id) for entry in plan.active}
+
+    async def _save(self) -> None:
+        """Keep the accounts, for commands that ask while no host runs."""
+        with contextlib.suppress(SQLAlchemyError):
+            async with self._assembly.work("core") as work:
+                await registry.account(work.db, self._accounts(self.standing.generation.plan))
+
+    async def _quarantine(self, plugin: str, reason: Reason) -> None:
+        """Keep a plugin off that fails too often, here and in every other process, for a while."""
+        if await self.wishes.quarantine(plugin, reason, retry_delay):
+            await self.reconcile()
 
     def _due(self) -> bool:
         """Tell whether a quarantine has ended."""

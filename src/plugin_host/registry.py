@@ -48,6 +48,7 @@ class Plugin(Base):
     consent: Mapped[str | None] = mapped_column(Text)
     quarantine: Mapped[str | None] = mapped_column(Text)
     retries: Mapped[int] = mapped_column(Integer, server_default="0")
+    account: Mapped[str | None] = mapped_column(Text)
 
 
 class Quarantine(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,13 +76,17 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is kept of one plugin; `consent` is JSON as whoever judges consent writes it."""
+    """All that is kept of one plugin.
+
+    `consent` is JSON as whoever judges consent writes it; `account` what it took, as the process said that wrote last.
+    """
 
     wish: str | None = None
     outcome: Outcome = Outcome("")
     consent: bytes | None = None
     quarantine: Quarantine | None = None
     retries: int = 0
+    account: dict[str, Any] | None = None
 
 
 async def records(session: AsyncSession, *, lock: bool = False) -> dict[str, Record]:
@@ -95,6 +100,7 @@ async def records(session: AsyncSession, *, lock: bool = False) -> dict[str, Rec
             consent=None if row.consent is None else row.consent.encode(),
             quarantine=_read(row.quarantine, Quarantine),
             retries=row.retries,
+            account=None if row.account is None else json.loads(row.account),
         )
         for row in rows
     }
@@ -145,6 +151,12 @@ async def record(
         await session.execute(insert.on_conflict_do_update(index_elements=[Plugin.id], set_=changed), rows)
     for plugin, said in sorted((consents or {}).items()):
         await session.execute(update(Plugin).where(Plugin.id == plugin).values(consent=said.decode()))
+
+
+async def account(session: AsyncSession, accounts: Mapping[str, dict[str, Any]]) -> None:
+    """Keep what plugins took, so that commands can tell. Nothing follows from it. The caller commits."""
+    for plugin, said in sorted(accounts.items()):
+        await session.execute(update(Plugin).where(Plugin.id == plugin).values(account=json.dumps(said)))
 
 
 async def _touch(session: AsyncSession, plugin: str) -> None:

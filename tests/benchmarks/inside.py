@@ -1,4 +1,4 @@
-"""Measurements inside one process, without a network: `inside.py hundred` and `inside.py build N`."""
+"""Measurements inside one process, without a network: `inside.py hundred`, `build N`, `enable`, `start FOLDER OFF`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from servers import plugin, signed_in
+import litestar
+from distributions import word
+from servers import Item, plugin, signed_in
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host import PluginHost, Settings
+from plugin_host.migrations.runner import Runner
+from plugin_host.settings import Loader
 
 CALLS = 2000
 ROUNDS = 11
-
-
-def word(number: int) -> str:
-    """Give a plugin id that is not taken."""
-    return f"other{chr(97 + number // 26)}{chr(97 + number % 26)}"
+SWITCHES = 15
 
 
 async def call(app: Any, cookie: str) -> None:
@@ -85,11 +86,102 @@ async def build(count: int) -> list[float]:
             return [time.process_time() - start]
 
 
+async def enable() -> list[float]:
+    """Switch a plugin of 10 routes on in a running host, and build a bare application of them, in turn.
+
+    Gives the medians in milliseconds: the whole, of it what the database took, and the bare application.
+    """
+    clock = DatabaseClock()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=folder, database=f"sqlite:///{Path(folder) / 'host.db'}")
+        host = PluginHost(settings, plugins=[plugin("bench", 10)])
+        async with host.lifespan():
+            rounds = []
+            for _ in range(SWITCHES):
+                await host.wish("bench", "disabled")
+                clock.seconds = 0.0
+                start = time.perf_counter()
+                plan = await host.wish("bench", "enabled")
+                took = time.perf_counter() - start
+                if "bench" not in [entry.id for entry in plan.active]:
+                    raise SystemExit("the plugin is not active")
+                rounds.append((took * 1000, clock.seconds * 1000, bare(10) * 1000))
+    return [statistics.median(figures) for figures in zip(*rounds, strict=True)]
+
+
+def bare(routes: int) -> float:
+    """Build the routes of `servers.plugin` as a bare Litestar application; gives the seconds."""
+
+    def handler(number: int) -> Any:
+        async def read(item: int) -> Item:
+            return Item(item, f"item {item}")
+
+        async def create(data: Item) -> Item:
+            return data
+
+        if number % 3 == 2:
+            return litestar.post(f"/api/bench/r{number}")(create)
+        return litestar.get(f"/api/bench/r{number}/{{item:int}}")(read)
+
+    start = time.perf_counter()
+    litestar.Litestar([handler(number) for number in range(routes)], openapi_config=None, logging_config=None)
+    return time.perf_counter() - start
+
+
+class DatabaseClock:
+    """Adds up the time that is spent waiting for the database: in sessions, and looking at the ledger."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        for name in ("execute", "scalar", "scalars", "commit", "rollback", "close"):
+            setattr(AsyncSession, name, self._awaited(getattr(AsyncSession, name)))
+        for name in ("pending", "state"):
+            setattr(Runner, name, self._called(getattr(Runner, name)))
+
+    def _awaited(self, function: Any) -> Any:
+        async def timed(*arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            inner = self.seconds  # `scalars` calls `execute`: what is in it is not counted twice
+            try:
+                return await function(*arguments, **named)
+            finally:
+                self.seconds = inner + time.perf_counter() - start
+
+        return timed
+
+    def _called(self, function: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds += time.perf_counter() - start
+
+        return timed
+
+
+async def start(folder: str, disabled: int) -> list[float]:
+    """Start a host with the plugins that are installed, so many of them switched off; gives seconds of CPU time.
+
+    The imports of the host itself are not counted. `folder` keeps the database from one call to the next.
+    """
+    loader = Loader(disabled=tuple(map(word, range(disabled))))
+    settings = Settings(data_dir=folder, database=f"sqlite:///{Path(folder) / 'host.db'}", loader=loader)
+    begun = time.process_time()
+    async with PluginHost(settings).lifespan():
+        return [time.process_time() - begun]
+
+
 def main() -> None:
     """Run the named measurement and print its figures as JSON."""
     what, *rest = sys.argv[1:]
-    figures = asyncio.run(hundred() if what == "hundred" else build(int(rest[0])))
-    sys.stdout.write(json.dumps(figures))
+    measured = {
+        "hundred": hundred,
+        "build": lambda: build(int(rest[0])),
+        "enable": enable,
+        "start": lambda: start(rest[0], int(rest[1])),
+    }
+    sys.stdout.write(json.dumps(asyncio.run(measured[what]())))
 
 
 if __name__ == "__main__":

@@ -19,13 +19,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import discovery
 import psycopg
+import starts
+from distributions import host_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 ROUNDS = 7
+MANY = 100
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -87,12 +91,32 @@ def postgres() -> Iterator[str | None]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def in_process(code: str, *arguments: str) -> list[float]:
-    """Run a measurement in a fresh process; it prints its figures as JSON."""
+def in_process(code: str, *arguments: str, site: Path | None = None) -> list[float]:
+    """Run a measurement in a fresh process, with the plugins in `site`; it prints its figures as JSON."""
     out = subprocess.run(
-        [sys.executable, str(HERE / "inside.py"), code, *arguments], capture_output=True, text=True, check=True
+        [sys.executable, str(HERE / "inside.py"), code, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=starts.compiled(site),
     )
     return list(json.loads(out.stdout))
+
+
+def switched_off() -> tuple[float, float]:
+    """Compare what a plugin adds to a start, switched off and active: milliseconds of CPU time for each of many."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        empty, full = host_plugins(folder / "empty", 0), host_plugins(folder / "full", MANY)
+        sides = {"none": (empty, 0), "off": (full, MANY), "active": (full, 0)}
+        figures: dict[str, list[float]] = {side: [] for side in sides}
+        for number in range(ROUNDS):
+            for side, (site, off) in sides.items():
+                (spent,) = in_process("start", str(folder / side), str(off), site=site)
+                if number:  # the first start makes the tables, and compiles
+                    figures[side].append(spent * 1000 / MANY)
+    medians = {side: statistics.median(spent) for side, spent in figures.items()}
+    return medians["off"] - medians["none"], medians["active"] - medians["none"]
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
@@ -124,6 +148,8 @@ def rows() -> Iterator[tuple[str, str, str]]:
         f"{three / hundred:.2f}",
         f"{three:.2f} and {hundred:.2f} s of CPU time, medians of 3 processes",
     )
+    yield from life_cycle()
+    yield from starting()
     times = {}
     for name, words in (("version", ["-m", "plugin_host", "--version"]), ("python", ["-c", "pass"])):
         times[name] = statistics.median(_took(words) for _ in range(7))
@@ -132,6 +158,48 @@ def rows() -> Iterator[tuple[str, str, str]]:
         f"{times['version'] / times['python']:.2f}",
         f"{times['version'] * 1000:.0f} and {times['python'] * 1000:.0f} ms",
     )
+
+
+def life_cycle() -> Iterator[tuple[str, str, str]]:
+    """Measure what plugins cost that come, and that are off."""
+    whole, database, bare = in_process("enable")
+    yield (
+        "enabling a plugin of 10 routes in a running host beside building them as a bare Litestar application",
+        f"{whole / bare:.2f}",
+        f"{whole:.1f} and {bare:.1f} ms; {(whole - database) / bare:.2f} without the {database:.1f} ms of the database",
+    )
+    off, active = switched_off()
+    yield (
+        "what a plugin that is switched off adds to a start, beside an active one of one route",
+        f"{off / active:.3f}",
+        f"{off:.2f} and {active:.2f} ms of CPU time, {MANY} of them beside none",
+    )
+    cold, warm = discovery.scans()
+    yield (
+        f"looking for plugins among {discovery.DISTRIBUTIONS:,} installed distributions again, beside the first time",
+        f"{warm / cold:.3f}",
+        f"{warm:.2f} and {cold:.1f} ms, medians in turn",
+    )
+
+
+def starting() -> Iterator[tuple[str, str, str]]:
+    """Measure whole processes, from their start until they answer."""
+    pairs, first = starts.ready_beside_imports(10, ROUNDS)
+    ours, libraries = starts.middle(pairs)
+    yield (
+        "ready with 10 plugins beside the import of the libraries alone, each a process of its own",
+        f"{starts.ratio(pairs):.2f}",
+        f"{ours * 1000:.0f} and {libraries * 1000:.0f} ms; {statistics.median(first) * 1000:.0f} ms on a new database",
+    )
+    if starts.has_datasette():
+        for count in (30, 100, 300):
+            pairs = starts.beside_datasette(count, 5)
+            ours, theirs = starts.middle(pairs)
+            yield (
+                f"ready with {count} plugins beside Datasette with as many",
+                f"{starts.ratio(pairs):.2f}",
+                f"{ours * 1000:.0f} and {theirs * 1000:.0f} ms until the first answer, 5 pairs in turn",
+            )
 
 
 def _took(words: list[str]) -> float:

@@ -48,11 +48,10 @@ def test_core_is_first_and_has_its_files_in_the_given_folder() -> None:
     assert (core.id, core.source, core.folder, core.fault) == ("core", "core", CORE, None)
 
 
-def test_core_has_no_version_where_the_host_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(name: str) -> str:
-        raise metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(metadata, "version", nothing)
+def test_core_has_no_version_where_the_host_is_not_installed(
+    site_packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(site_packages)])
     assert discover(core=CORE).candidates[0].version is None
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import zipfile
@@ -8,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from plugin_host.plugins import archive
+from plugin_host.plugins import archive, preflight
 from plugin_host.plugins.archive import BadArchive
 from plugin_host.plugins.manifests import read
 from plugin_host.plugins.plan import Candidate
-from plugin_host.plugins.preflight import read_path, unpack
+from plugin_host.plugins.preflight import candidate_of, read_path, unpack
 from plugin_host.sdk.errors import Reason
 
 from .building import HOOKS, make_folder_plugin, make_package, make_wheel, manifest_keys, wheel_members
@@ -293,3 +294,63 @@ def test_an_empty_folder_is_a_fault(tmp_path: Path) -> None:
 def test_a_file_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("")
     assert "x.txt is no folder" in fault(read_path(tmp_path / "x.txt")).text
+
+
+# -- what is no wheel --------------------------------------------------------------------------------------------
+
+INFO = "host_hello-1.0.dist-info"
+METADATA = (f"{INFO}/METADATA", b"Name: host-hello\nVersion: 1.0\n")
+POINTS = (f"{INFO}/entry_points.txt", b"[plugin_host.plugins]\nhello = host_hello.hooks\n")
+
+
+@pytest.mark.parametrize(
+    ("members", "text"),
+    [
+        ([POINTS], "is no wheel: its METADATA does not say its name and version"),
+        ([POINTS, (f"{INFO}/METADATA", b"Name: host-hello\n")], "does not say its name and version"),
+        ([POINTS, (f"{INFO}/METADATA/x", b"")], "does not say its name and version"),
+        ([POINTS, (f"{INFO}/METADATA", b"\xff\xfe")], "its metadata is broken"),
+        ([METADATA, (f"{INFO}/entry_points.txt", b"[plugin_host.plugins]\nhello\n")], "its metadata is broken"),
+        ([METADATA, (f"{INFO}/entry_points.txt", b"hello = x\n")], "should bring one plugin"),
+        ([METADATA, POINTS, ("a" * 300, b"")], "cannot be read: File name too long"),
+    ],
+)
+def test_broken_metadata_is_a_fault(tmp_path: Path, members: list[tuple[str, bytes]], text: str) -> None:
+    candidate = unpack(zipped(tmp_path / "x.whl", *members), tmp_path / "into")
+    assert text in fault(candidate).text
+    assert candidate.claimed is False
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("name", ["METADATA", "entry_points.txt"])
+def test_metadata_that_is_too_large_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(preflight, "MAX_METADATA", 100)
+    members = dict([METADATA, POINTS])
+    members[f"{INFO}/{name}"] += b"x" * 101
+    candidate = unpack(zipped(tmp_path / "x.whl", *members.items()), tmp_path / "into")
+    assert f"holds a {name} of more than 100 bytes" in fault(candidate).text
+
+
+@pytest.mark.security
+def test_a_file_in_too_many_folders_is_refused(tmp_path: Path) -> None:
+    assert "in more than 30 folders" in refuse(zipped(tmp_path / "x.whl", ("a/" * 500 + "b", b"")))
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compression_that_wheels_do_not_have_is_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "x.whl", "w", method) as file:
+        file.writestr("a.py", "")
+    assert "in a way that wheels are not" in refuse(tmp_path / "x.whl")
+
+
+@pytest.mark.security
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.whl")
+    assert refuse(tmp_path / "x.whl") == "is no regular file"
+
+
+def test_whatever_is_named_is_looked_at(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path / "h.whl", wheel_members("host_hello", "hello"), {"hello": "host_hello.hooks"})
+    package = make_folder_plugin(tmp_path, "other")
+    assert [candidate_of(place, tmp_path / "into").id for place in (wheel, package)] == ["hello", "other"]

@@ -12,7 +12,7 @@ import msgspec
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from plugin_host.core.wishes import Wishes
     from plugin_host.plugins.plan import Found, Plan, PlanEntry
@@ -67,13 +67,16 @@ def list_plugins(config: str | None, app: str | None, as_json: bool) -> None:  #
     """
     from plugin_host.core.documents import plugin_list  # noqa: PLC0415 - brings SQLAlchemy
 
-    made = run(_plan(config, app))
+    made, accounts, sizes = run(_seen(config, app))
     if as_json:
-        print_json(plugin_list(made))
+        print_json(plugin_list(made, accounts=accounts.get, sizes=sizes))
         return
     print_table(
-        ("ID", "VERSION", "STATE", "NAME", "FROM"),
-        [(entry.id, entry.version or "-", entry.state, entry.name, entry.place) for entry in made.entries],
+        ("ID", "VERSION", "STATE", "NAME", "FROM", "NOTES"),
+        [
+            (entry.id, entry.version or "-", entry.state, entry.name, entry.place, _notes(entry, accounts, sizes))
+            for entry in made.entries
+        ],
     )
     for entry in made.entries:
         if entry.reason is not None:
@@ -92,13 +95,13 @@ def show_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bo
     """
     from plugin_host.core.documents import plugin_row  # noqa: PLC0415 - brings SQLAlchemy
 
-    made = run(_plan(config, app))
+    made, accounts, sizes = run(_seen(config, app))
     entry = made.entry(plugin_id)
     if entry is None:
         known = ", ".join(sorted(found.id for found in made.entries))
         raise click.ClickException(f"there is no plugin {plugin_id!r}; there are: {known}")
     if as_json:
-        print_json(plugin_row(entry))
+        print_json(plugin_row(entry, account=accounts.get(plugin_id), size=sizes.get(plugin_id)))
         return
     click.echo(_line(entry))
     _explain(entry)
@@ -113,6 +116,10 @@ def show_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bo
     ):
         if words:
             click.echo(f"      {title}: {', '.join(words)}")
+    if notes := _notes(entry, accounts, sizes):
+        click.echo(f"      notes: {notes}")
+    for line in _account(accounts.get(plugin_id)):
+        click.echo(f"      {line}")
 
 
 @plugins.command("enable")
@@ -228,6 +235,51 @@ def _tell(row: dict[str, Any], said: str, as_json: bool) -> None:  # noqa: FBT00
         print_json(row)
     else:
         click.echo(said)
+
+
+async def _seen(config: str | None, app: str | None) -> tuple[Plan, dict[str, dict[str, Any]], dict[str, Any]]:
+    """Give the plan, what each plugin took as a running host wrote it down last, and what orphans keep."""
+    planner = open_planner(config, app)
+    try:
+        made = await planner.verified()
+        return made, await planner.accounts(), await planner.sizes(made)
+    finally:
+        await planner.database.close()
+
+
+def _notes(entry: PlanEntry, accounts: Mapping[str, dict[str, Any]], sizes: Mapping[str, Any]) -> str:
+    notes = ["restart needed"] if entry.restart_needed else []
+    if entry.awaiting:
+        notes.append(f"{len(entry.awaiting)} waiting for consent")
+    if slow := accounts.get(entry.id, {}).get("slow"):
+        notes.append(f"slow: {', '.join(slow)}")
+    if (size := sizes.get(entry.id)) is not None:
+        notes.append(_size(size))
+    return "; ".join(notes)
+
+
+def _size(size: Any) -> str:
+    known = f", {size.bytes:,} bytes" if size.bytes is not None else ""
+    return f"keeps {size.tables} tables with {size.rows:,} rows{known}"
+
+
+def _account(account: dict[str, Any] | None) -> Iterator[str]:
+    """Word what a plugin took; times are milliseconds."""
+    if account is None:
+        return
+    hooks = ", ".join(f"{name} {spent:g}" for name, spent in account["hooks"].items())
+    yield f"import {account['import']:g} ms; start-up {account['startup']:g} ms; hooks: {hooks or 'none'}"
+    yield (
+        f"requests {account['requests']} ({account['request_time']:g} ms), errors {account['errors']}, "
+        f"timed out {account['timeouts']}, overloads {account['overloads']}, "
+        f"queries {account['queries']} ({account['query_time']:g} ms)"
+    )
+    if account["lag"]["count"]:
+        lag = account["lag"]
+        place = f", worst {lag['worst']:g} ms at {lag['place']}" if lag["place"] else ""
+        yield f"blocked the event loop {lag['count']} times for {lag['time']:g} ms{place}"
+    if account["last_error"]:
+        yield f"last error: {account['last_error']}"
 
 
 async def _plan(config: str | None, app: str | None) -> Plan:

@@ -25,7 +25,7 @@ from plugin_host.sdk.errors import PluginFault, Reason
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from plugin_host.database import Database
+    from plugin_host.database import Database, QueryClock
     from plugin_host.gateway.gate import Gate
     from plugin_host.plugins.activation import Contributions, Declared, Relay
     from plugin_host.plugins.plan import Found, Plan, PlanEntry
@@ -75,12 +75,18 @@ class Assembly:
     """The bench on which plugins are put together; it keeps what their units of work are handed."""
 
     def __init__(
-        self, settings: Settings, database: Database, offers: Offers, access: Callable[[Work], Access]
+        self,
+        settings: Settings,
+        database: Database,
+        offers: Offers,
+        access: Callable[[Work], Access],
+        clock: Callable[[str], QueryClock],
     ) -> None:
         self._settings = settings
         self._database = database
         self._offers = offers
         self._access = access
+        self._clock = clock
         self._parts: dict[str, _Parts] = {}
 
     async def assemble(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions) -> Running:
@@ -137,7 +143,7 @@ class Assembly:
         return Work(
             plugin=plugin,
             actor=actor,
-            unit=self._database.unit(write=write),
+            unit=self._database.unit(write=write, clock=self._clock(plugin)),
             access=self._access,
             services=parts.services,
             settings=parts.settings,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from plugin_host.sdk.models import METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from plugin_host.plugins.plan import Plan, PlanEntry
+
+
+def _no_account(_plugin: str) -> None:
+    return None
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -21,17 +26,25 @@ def plugin_list(
     plan: Plan,
     routes: Mapping[str, Sequence[Any]] | None = None,
     timings: Mapping[str, Mapping[str, float]] | None = None,
+    accounts: Callable[[str], dict[str, Any] | None] = _no_account,
+    sizes: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Give the plugins in the shape of the API and of `plugin-host plugins list --json`."""
-    return {"items": [plugin_row(entry, routes, timings) for entry in plan.entries], "next": None}
+    rows = [plugin_row(entry, routes, timings, accounts(entry.id), sizes.get(entry.id)) for entry in plan.entries]
+    return {"items": rows, "next": None}
 
 
 def plugin_row(
     entry: PlanEntry,
     routes: Mapping[str, Sequence[Any]] | None = None,
     timings: Mapping[str, Mapping[str, float]] | None = None,
+    account: dict[str, Any] | None = None,
+    size: Any = None,
 ) -> dict[str, Any]:
-    """Give one plugin. `routes`, `tables` and `timings` are null where the plugin was not imported."""
+    """Give one plugin. `routes`, `tables` and `timings` are null where the plugin was not imported.
+
+    `account` is what it took (see `Supervisor.accounting`); `size` is what its tables hold, where that was looked up.
+    """
     built = routes is not None and entry.id in routes
     return {
         "id": entry.id,
@@ -49,4 +62,7 @@ def plugin_row(
         "place": entry.place,
         "dependents": entry.dependents,
         "restart_needed": entry.restart_needed,
+        "account": account,
+        "slow": account["slow"] if account is not None else [],
+        "size": size,
     }

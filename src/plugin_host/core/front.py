@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar.connection import ASGIConnection
 
 from plugin_host.core.api.health import health_endpoints
+from plugin_host.core.api.metrics import metrics_endpoint
 from plugin_host.gateway.dispatcher import Table
 from plugin_host.gateway.problems import send_problem
 from plugin_host.sdk.context import ANONYMOUS, Actor
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from plugin_host.core.plugin import Core
     from plugin_host.core.standing import HostView, Standing
+    from plugin_host.core.supervisor import Supervisor
 
 WHILE_SETTING_UP: Final = frozenset({"/api/core/setup", "/api/core/shell"})
 
@@ -25,9 +27,10 @@ WHILE_SETTING_UP: Final = frozenset({"/api/core/setup", "/api/core/shell"})
 class Front:
     """Answers the gate's questions from what stands now, and serves the page and its files."""
 
-    def __init__(self, host: HostView, core: Core) -> None:
+    def __init__(self, host: HostView, core: Core, supervisor: Supervisor) -> None:
         self._host = host
         self._core = core
+        self._extra = {**health_endpoints(host), **metrics_endpoint(host, supervisor, self.authenticate)}
 
     async def authenticate(self, scope: Any) -> Actor:
         """Say who sent this. Before there is an administrator, nobody may do anything but make one."""
@@ -58,7 +61,7 @@ class Front:
             answer=generation.answer,
             page=self.page,
             assets=self.assets,
-            extra=health_endpoints(self._host),
+            extra=self._extra,
         )
 
     async def page(self, scope: Any, receive: Any, send: Any) -> None:

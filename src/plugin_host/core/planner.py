@@ -11,13 +11,14 @@ import datetime as dt
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from plugin_host import registry
 from plugin_host.database import DatabaseError
+from plugin_host.migrations.removal import sizes
 from plugin_host.migrations.runner import Outcome, Runner, Source
 from plugin_host.plugins.consent import Asked, Consent, asked_by, required
 from plugin_host.plugins.discovery import discover
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from plugin_host.database import Database
+    from plugin_host.migrations.belongings import Size
     from plugin_host.migrations.planning import MigrationPlan
     from plugin_host.plugins.plan import Candidate, Found, Plan, PlanEntry, State
     from plugin_host.registry import Record
@@ -89,7 +91,7 @@ class Planner:
     ) -> None:
         self.settings = settings
         self.database = database
-        self._objects = tuple(objects)
+        self.objects = tuple(objects)
         self._candidates = tuple(candidates)
         self.safe = safe
         self.starts = Starts(Path(settings.data_dir) / "starting.json")
@@ -165,6 +167,15 @@ class Planner:
                 plan = plan.park(plugin, "orphaned", reason)
         return plan
 
+    async def accounts(self) -> dict[str, dict[str, Any]]:
+        """Give what each plugin took, as the process said that wrote last."""
+        return {plugin: row.account for plugin, row in (await self._records()).items() if row.account is not None}
+
+    async def sizes(self, plan: Plan) -> dict[str, Size]:
+        """Say how much those keep whose package is not there."""
+        orphans = [entry.id for entry in plan.entries if entry.state == "orphaned"]
+        return await asyncio.to_thread(sizes, self.database, orphans)
+
     async def pending(self) -> MigrationPlan:
         """Say which revisions `migrate` would apply. Writes nothing."""
         sources = _sources(await self.plan())
@@ -213,7 +224,7 @@ class Planner:
 
     def _resolve(self, wishes: Mapping[str, str], pin: Callable[[Found], Found]) -> Plan:
         loader = self.settings.loader
-        found = discover(folders=[Path(each) for each in loader.folders], objects=self._objects, core=FOLDER)
+        found = discover(folders=[Path(each) for each in loader.folders], objects=self.objects, core=FOLDER)
         instead = {candidate.id for candidate in self._candidates}
         candidates = [*(each for each in found if each.id not in instead), *self._candidates]
         read_all = [pin(read(candidate)) for candidate in candidates]

@@ -19,6 +19,7 @@ from plugin_host.auth.sessions import Sessions
 from plugin_host.auth.setup import Setup
 from plugin_host.core.accounts import Accounts
 from plugin_host.core.api.auth import auth_routes, me_route
+from plugin_host.core.api.openapi import openapi_routes
 from plugin_host.core.api.plugins import plugin_routes
 from plugin_host.core.api.roles import role_routes
 from plugin_host.core.api.shell import shell_routes
@@ -106,7 +107,7 @@ class CorePlugin:
     def register_routes(self) -> list[Any]:
         """Offer what stands under /api/core; sign-in and users only where core signs people in."""
         host, core = self._host, self._core
-        routes = [*shell_routes(host), *plugin_routes(host), *role_routes(host)]
+        routes = [*shell_routes(host), *plugin_routes(host), *role_routes(host), *openapi_routes(host)]
 
         def held(actor: Actor) -> list[str]:
             return host.standing.held(actor)  # of what stands then

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from plugin_host.access.snapshot import Catalogue, Snapshot, compile_rules
 from plugin_host.menu import PlacedItem
@@ -92,6 +92,10 @@ class HostView(ABC):
     @abstractmethod
     def setup_required(self) -> bool:
         """Whether there was no administrator when somebody last looked."""
+
+    @abstractmethod
+    def account(self, plugin: str) -> dict[str, Any]:
+        """Give the account of a plugin in this process: see `Supervisor.accounting`."""
 
     @abstractmethod
     async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> Plan:

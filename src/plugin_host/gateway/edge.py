@@ -16,6 +16,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from plugin_host.gateway.guard import STATUS
 from plugin_host.gateway.problems import REQUEST_ID, send_problem, to_problem
 from plugin_host.sdk.errors import Problem
 
@@ -97,6 +98,8 @@ class Edge:
                     await send(message)
                 return
             started = True
+            if kind == "http.response.start":
+                scope[STATUS] = message["status"]
             if kind in _WITH_HEADERS:
                 message = {**message, "headers": self._headers(message.get("headers", ()), scope)}
             await send(message)
@@ -105,8 +108,7 @@ class Edge:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         try:
-            if self._check_host:
-                self._require_host(headers)
+            self._require_host(headers)
             await self._app(scope, receive, answer)
         except Problem as problem:
             await send_problem(problem, scope, answer)
@@ -129,6 +131,8 @@ class Edge:
         return [*kept, *(header for header in added if header[0] in _FORCED or header[0] not in said), request_id]
 
     def _require_host(self, headers: list[_Header]) -> None:
+        if not self._check_host:
+            return
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self._allowed(hosts[0]):
             raise Problem(400, "bad_host", "This host does not answer to that name.")

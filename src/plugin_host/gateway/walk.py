@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from litestar import Response
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.routes import HTTPRoute, WebSocketRoute
 
 from plugin_host.gateway.gate import NEED, Need
+from plugin_host.gateway.options import Options
 from plugin_host.gateway.signatures import attach, misused_names, reads_json
 
 if TYPE_CHECKING:
@@ -100,19 +100,17 @@ class Walk:
                 self._asgi(route)
 
     def _http(self, route: HTTPRoute) -> None:
-        automatic: list[HTTPRouteHandler] = []
+        options: list[Options] = []
         permissions: dict[str, None] = {}
         for handler in route.route_handlers:
-            if _is_automatic_options(handler):
-                automatic.append(handler)
+            if isinstance(handler, Options):  # nobody's, so it has no permission of its own
+                options.append(handler)
                 continue
             for method in sorted(handler.http_methods):
                 need = self._one(method, route.path, handler, route.route_handler_map[method][1])
                 permissions |= dict.fromkeys(need.permissions if need is not None else ())
-        for handler in automatic:
+        for handler in options:
             handler.opt[NEED] = Need(self._rules.plugin, tuple(permissions))
-            # Litestar's own names the methods that the path had when its first handler was added. Not awaited either.
-            handler._fn = _options(route.methods)  # type: ignore[assignment] # noqa: SLF001
 
     def _asgi(self, route: ASGIRoute) -> None:
         handler = route.route_handler
@@ -233,17 +231,6 @@ def _inside(fn: Any) -> Any:
     # What functools.wraps leaves, and what Litestar wraps a function that goes to a thread in.
     wrapped = getattr(fn, "__wrapped__", None)
     return wrapped if wrapped is not None or inspect.isfunction(fn) else getattr(fn, "func", None)
-
-
-def _is_automatic_options(handler: HTTPRouteHandler) -> bool:
-    """Tell whether Litestar made the handler to answer OPTIONS: it is nobody's, so it has no permission."""
-    return getattr(handler.fn, "__qualname__", "").startswith(f"{HTTPRoute.__name__}.create_options_handler.")
-
-
-def _options(methods: Iterable[str]) -> Callable[..., Response[None]]:
-    words = {*methods, *(("HEAD",) if "GET" in methods else ())}  # the edge makes HEAD of GET
-    allow = ", ".join(sorted(words))
-    return lambda scope: Response(None, status_code=204, headers={"allow": allow})  # noqa: ARG005 - Litestar's name
 
 
 def _lists(entry: PublicRoute, method: str, below: str) -> bool:

@@ -1,7 +1,7 @@
 """Unpack an archive that may be hostile: everything is judged by its directory before the first byte is written.
 
-The limits: at most 10,000 files, 200 MB, a hundredfold compression; no links, no way out of the folder, and no two
-names that one file system takes for one.
+The limits: at most 10,000 files, 200 MB, 30 folders deep, a hundredfold compression; no links, no way out of the
+folder, no two names that one file system takes for one, and no compression but the one that wheels have.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 200_000_000
 MAX_RATIO: Final = 100
+MAX_DEPTH: Final = 30  # folders are made, and removed again, by functions that call themselves for each
 MAX_DIRECTORY: Final = 500 * MAX_FILES  # bytes: the archive's directory is read whole, so it is bounded first
 
 _END: Final = struct.Struct("<4s4H2LH")  # the record at the end of an archive, which says how large the directory is
 _MAX_COMMENT: Final = 1 << 16
 _ENCRYPTED: Final = 0x1
+_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # others may ask for any amount of memory
 
 
 class BadArchive(Exception):
@@ -36,6 +38,8 @@ class BadArchive(Exception):
 
 def extract(archive: Path, into: Path) -> None:
     """Unpack an archive into a folder. Raises `BadArchive`, `OSError` if a file cannot be read or written."""
+    if archive.exists() and not archive.is_file():
+        raise BadArchive("is no regular file")  # opening a pipe would wait for ever
     try:
         with archive.open("rb") as file:
             _check_end(file)
@@ -83,6 +87,10 @@ def _check_member(member: zipfile.ZipInfo) -> None:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or any(letter in name for letter in '\\:\0<>"|?*'):
         raise BadArchive(f"holds {name!r}, which is no plain path inside of it")
+    if len(parts) > MAX_DEPTH:
+        raise BadArchive(f"holds a file in more than {MAX_DEPTH} folders: {name[:40]!r}…")
+    if member.compress_type not in _METHODS:
+        raise BadArchive(f"holds {name!r}, which is compressed in a way that wheels are not")
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
         raise BadArchive(f"holds {name!r}, which is a link or a device, not a file")

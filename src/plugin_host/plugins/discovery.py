@@ -11,24 +11,25 @@ import inspect
 import re
 import sys
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from plugin_host.plugins import importing
+from plugin_host.plugins import importing, installed
 from plugin_host.plugins.plan import Candidate
 from plugin_host.sdk.errors import PluginFault, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-GROUP: Final = "plugin_host.plugins"
+
+GROUP: Final = installed.GROUP
 MAX_BYTES: Final = 1_000_000
 """The size that a file of a plugin may have."""
 
+_SCANNER: Final = installed.Scanner()  # one for the process, as `sys.path` is
 _MAX_ID: Final = 64  # a claim may be anything; what is shown and stored of it is not
 _ENTRY: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 
@@ -57,15 +58,16 @@ def discover(
     over by an embedding application; `remotes` names remote plugins by their id. Core comes first, the rest
     by id and place, whatever order the places answered in.
     """
-    warnings: list[str] = []
+    scan = _SCANNER.scan()
+    warnings = [*scan.warnings]
     candidates = [
-        *_wheels(warnings),
+        *map(_wheel, scan.points),
         *_folders(folders, warnings),
         *map(_object, objects),
         *(_remote(plugin, target) for plugin, target in remotes.items()),
     ]
     candidates.sort(key=lambda candidate: (candidate.id, candidate.place))
-    return Discovery((_core(core), *candidates), tuple(warnings))
+    return Discovery((_core(core, scan.host), *candidates), tuple(warnings))
 
 
 def folder_candidate(folder: Path) -> Candidate:
@@ -112,11 +114,7 @@ class _Claim(msgspec.Struct):
     id: str
 
 
-def _core(folder: Path) -> Candidate:
-    try:
-        version = metadata.version("plugin-host")
-    except metadata.PackageNotFoundError:  # run from a source folder that is not installed
-        version = None
+def _core(folder: Path, version: str | None) -> Candidate:
     return Candidate(
         id="core", source="core", place="plugin-host", folder=folder, entry="plugin_host.core.plugin", version=version
     )
@@ -125,34 +123,9 @@ def _core(folder: Path) -> Candidate:
 # -- installed distributions ------------------------------------------------------------------------------
 
 
-def _wheels(warnings: list[str]) -> Iterator[Candidate]:
-    for point in _entry_points(warnings):
-        yield _wheel(point)
-
-
-def _entry_points(warnings: list[str]) -> Iterable[metadata.EntryPoint]:
-    try:
-        return tuple(metadata.entry_points(group=GROUP))
-    except Exception:  # noqa: BLE001 - one distribution with broken files must not hide all others
-        return tuple(_readable_entry_points(warnings))
-
-
-def _readable_entry_points(warnings: list[str]) -> Iterator[metadata.EntryPoint]:
-    for distribution in metadata.distributions():
-        try:
-            yield from distribution.entry_points.select(group=GROUP)
-        except Exception as error:  # noqa: BLE001 - as above
-            place = distribution.locate_file("")
-            warnings.append(
-                f"A distribution in {place} has an entry_points.txt that cannot be read ({error}): "
-                "its plugins, if any, were not found. Reinstall it."
-            )
-
-
-def _wheel(point: metadata.EntryPoint) -> Candidate:
+def _wheel(point: installed.Point) -> Candidate:
     plugin = clip(point.name) or "?"
-    name, version = _distribution(point)
-    place = " ".join(filter(None, (name or "an unnamed distribution", version)))
+    place = " ".join(filter(None, (point.distribution or "an unnamed distribution", point.version)))
     folder, fault = None, None
     try:
         folder = _wheel_folder(plugin, point.value, place)
@@ -164,8 +137,8 @@ def _wheel(point: metadata.EntryPoint) -> Candidate:
         place=f"{place} ({folder})" if folder is not None else place,
         folder=folder,
         entry=point.value,
-        distribution=name,
-        version=version,
+        distribution=point.distribution,
+        version=point.version,
         fault=fault,
     )
 
@@ -181,14 +154,6 @@ def _wheel_folder(plugin: str, entry: str, place: str) -> Path:
             )
         )
     return importing.locate(plugin, entry.partition(":")[0])
-
-
-def _distribution(point: metadata.EntryPoint) -> tuple[str | None, str | None]:
-    """Name the distribution and its version, as far as its metadata can be read."""
-    try:
-        return (point.dist.name, point.dist.version) if point.dist is not None else (None, None)
-    except Exception:  # noqa: BLE001 - metadata is foreign, and may be half uninstalled
-        return None, None
 
 
 # -- folders, objects, remote plugins -----------------------------------------------------------------------

@@ -1,21 +1,27 @@
 """Look at a plugin that is not installed: a wheel file, a package folder, or a project folder.
 
-Neither function raises for what it finds there: what is wrong is the `fault` of the candidate.
+Looking never raises for what it finds there: what is wrong is the `fault` of the candidate.
 """
 
 from __future__ import annotations
 
 import tomllib
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.utils import canonicalize_name
 
 from plugin_host.plugins import archive, importing
-from plugin_host.plugins.discovery import GROUP, clip, folder_candidate, parse_entry
+from plugin_host.plugins.discovery import clip, folder_candidate, parse_entry
+from plugin_host.plugins.installed import GROUP
 from plugin_host.plugins.plan import Candidate
 from plugin_host.sdk.errors import PluginFault, Reason
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+MAX_METADATA: Final = 5_000_000
+"""Bytes that METADATA, with the whole README in it, and entry_points.txt may have: they are parsed as a whole."""
 
 
 def unpack(wheel: Path, into: Path) -> Candidate:
@@ -27,15 +33,47 @@ def unpack(wheel: Path, into: Path) -> Candidate:
     guess = clip(wheel.name.partition("-")[0]) or "?"
     try:
         archive.extract(wheel, into)
-        distribution = _distribution(into)
+        distribution = metadata_of(into)
         points = {point.name: point.value for point in distribution.entry_points.select(group=GROUP)}
         name, version = distribution.metadata["Name"], distribution.metadata["Version"]
     except archive.BadArchive as error:
         return _faulty(guess, wheel, f"{wheel.name} {error}", "Build the wheel again; do not install this one.")
-    except (OSError, ValueError) as error:
-        text = f"{wheel.name} cannot be read: {error}"
-        return _faulty(guess, wheel, text, "Build it again with `python -m build`.")
+    except Exception as error:  # noqa: BLE001 - importlib.metadata raises whatever its parsing stumbles over
+        told = error.strerror if isinstance(error, OSError) else f"its metadata is broken: {error}"
+        return _faulty(guess, wheel, f"{wheel.name} cannot be read: {told}", "Build it again with `python -m build`.")
     return _one(points, wheel, [into], name, version, guess)
+
+
+def candidate_of(place: Path, into: Path) -> Candidate:
+    """Give the plugin of whatever somebody named: a wheel file, which is unpacked into a folder, or a folder."""
+    return read_path(place) if place.is_dir() else unpack(place, into)
+
+
+def metadata_of(into: Path) -> metadata.Distribution:
+    """Give the metadata of an unpacked wheel. Raises `BadArchive` if it is none, or is unreasonably large."""
+    infos = [path for path in into.iterdir() if path.is_dir() and path.suffix == ".dist-info"]
+    if len(infos) != 1:
+        raise archive.BadArchive(f"is no wheel: it holds {len(infos)} folders .dist-info, not one")
+    for name in ("METADATA", "entry_points.txt"):
+        file = infos[0] / name
+        if file.is_file() and file.stat().st_size > MAX_METADATA:
+            raise archive.BadArchive(f"holds a {name} of more than {MAX_METADATA:,} bytes")
+    distribution = metadata.PathDistribution(infos[0])
+    if not ((infos[0] / "METADATA").is_file() and {"Name", "Version"} <= {*distribution.metadata}):
+        raise archive.BadArchive("is no wheel: its METADATA does not say its name and version")
+    return distribution
+
+
+def takes_the_place(new: Candidate, old: Candidate) -> bool:
+    """Tell whether installing one plugin would take away another: a distribution takes the place of its own name.
+
+    A folder plugin takes the place of the folder plugin of its id. Other plugins stay, though they have the same id.
+    """
+    if new.source != old.source:
+        return False
+    if new.source == "wheel" and new.distribution is not None and old.distribution is not None:
+        return canonicalize_name(new.distribution) == canonicalize_name(old.distribution)
+    return new.id == old.id
 
 
 def read_path(path: Path) -> Candidate:
@@ -117,14 +155,6 @@ def _locate(plugin: str, entry: str, roots: list[Path]) -> tuple[Path | None, Re
     holding = [place for place in places if (place / "plugin.json").is_file()]
     folder = next(iter([*holding, *places]), None)
     return folder, None if folder is not None else fault
-
-
-def _distribution(into: Path) -> metadata.Distribution:
-    """Give the metadata of the unpacked wheel: of the folder `.dist-info` that belongs to its name."""
-    infos = [path for path in into.iterdir() if path.is_dir() and path.suffix == ".dist-info"]
-    if len(infos) != 1:
-        raise archive.BadArchive(f"is no wheel: it holds {len(infos)} folders .dist-info, not one")
-    return metadata.PathDistribution(infos[0])
 
 
 def _table(said: Any, key: str) -> dict[str, Any]:

@@ -10,18 +10,21 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from plugin_host.plugins import claims
 from plugin_host.plugins.findings import nearest
 from plugin_host.plugins.judges import JUDGES, Case, conflicts, left_out, needs_of, optional_there
-from plugin_host.plugins.ordering import put_in_order
+from plugin_host.plugins.ordering import put_in_order, reachable
 from plugin_host.plugins.plan import Plan, PlanEntry, State, arrange, held_up, waiting
-from plugin_host.sdk.manifest import CORE_VERSION
+from plugin_host.sdk.manifest import CORE_VERSION, Ui
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from plugin_host.plugins.plan import Found
     from plugin_host.sdk.errors import Reason
+    from plugin_host.sdk.manifest import PluginManifest
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -65,41 +68,63 @@ def resolve(
 
 
 def _block(case: Case) -> None:
-    """Park, through no fault of their own, those that require what does not run."""
-    needs = {plugin: needs_of(case, manifest) for plugin, manifest in case.standing.items()}
+    """Park, through no fault of their own, those that require what does not run.
+
+    Who was blocked before is told again: by now it may wait for more.
+    """
     roots = frozenset(plugin for plugin, (state, _) in case.verdicts.items() if state != "blocked")
-    case.park((plugin, "blocked", waiting(plugin, needs[plugin], by)) for plugin, by in held_up(needs, roots).items())
+    needs = {
+        plugin: needs_of(case, one.manifest)
+        for plugin, one in case.plugins.items()
+        if plugin not in roots and one.manifest is not None
+    }
+    for plugin, by in held_up(needs, roots).items():
+        case.verdicts[plugin] = ("blocked", waiting(plugin, needs[plugin], by))
 
 
 def _dependents(case: Case) -> dict[str, list[str]]:
-    dependents: dict[str, list[str]] = {}
-    for plugin, one in sorted(case.plugins.items()):
+    """Name for each plugin all that require it, directly or through others."""
+    direct: dict[str, list[str]] = {plugin: [] for plugin in case.plugins}
+    for plugin, one in case.plugins.items():
         for other in needs_of(case, one.manifest) if one.manifest is not None else ():
-            dependents.setdefault(other, []).append(plugin)
-    return dependents
+            direct.setdefault(other, []).append(plugin)
+    return {plugin: sorted(reachable(direct, plugin) - {plugin}) for plugin in case.plugins}
 
 
 def _entry(case: Case, plugin: str, why: Sequence[str], dependents: Mapping[str, Sequence[str]]) -> PlanEntry:
     one = case.plugins[plugin]
-    manifest = one.manifest
     runs: tuple[State, Reason | None] = ("active", None)
     state, reason = case.verdicts.get(plugin, runs)
-    return PlanEntry(
+    entry = PlanEntry(
         id=plugin,
-        name=manifest.name if manifest is not None else plugin,
+        name=plugin,
         version=one.version,
         source=one.candidate.source,
         place=one.candidate.place,
         state=state,
         reason=reason,
         why=tuple(why),
-        requires=dict(manifest.requires) if manifest is not None else {},
-        optional=dict(manifest.optional) if manifest is not None else {},
         dependents=tuple(dependents.get(plugin, ())),
         permissions=tuple(permission.name for permission in one.permissions.permissions),
         roles=tuple(role.name for role in one.permissions.roles),
         public=one.permissions.public,
         menu=tuple(item.id for item in one.menu.items),
-        screens=tuple(screen.id for screen in manifest.ui.screens) if manifest is not None and manifest.ui else (),
-        asks=manifest.asks if manifest is not None else (),
+        isolation=("remote",) if one.candidate.source == "remote" else (),
+    )
+    return entry if one.manifest is None else _with_manifest(entry, one.manifest)
+
+
+def _with_manifest(entry: PlanEntry, manifest: PluginManifest) -> PlanEntry:
+    ui = manifest.ui or Ui()
+    return msgspec.structs.replace(
+        entry,
+        name=manifest.name,
+        requires=dict(manifest.requires),
+        optional=dict(manifest.optional),
+        screens=tuple(screen.id for screen in ui.screens),
+        slots=tuple(slot.slot for slot in ui.slots),
+        asks=manifest.asks,
+        publishes=manifest.events.publishes,
+        subscribes=manifest.events.subscribes,
+        isolation=manifest.isolation,
     )

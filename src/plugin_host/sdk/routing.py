@@ -20,6 +20,7 @@ class RouteOptions(TypedDict, total=False):
 
     deprecated: bool
     description: str
+    include_in_schema: bool
     media_type: str
     name: str
     opt: dict[str, Any]

@@ -50,6 +50,7 @@ def read(root: Root, config: str | Path | None, environ: Mapping[str, str], fold
         for key, leaf in layer.items():
             _check(root, key, leaf)
         leaves |= layer
+    _check_whole(root, leaves)
     return leaves
 
 
@@ -62,13 +63,14 @@ def tree_of(leaves: Mapping[Key, Leaf]) -> dict[str, Any]:
             if not isinstance(table.get(word), dict):
                 table[word] = {}
             table = table[word]
-        table[key[-1]] = leaf.value
+        if leaf.value != {} or not isinstance(table.get(key[-1]), dict):
+            table[key[-1]] = leaf.value
     return root
 
 
 def flatten(root: Root, value: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
-    """Give the leaves below a key; what is no table stays whole."""
-    if isinstance(value, dict) and _is_table(_type_at(root, key)):
+    """Give the leaves below a key; what is no table stays whole, and so does a named section that is empty."""
+    if isinstance(value, dict) and _is_table(_type_at(root, key)) and not (value == {} and _is_named(root, key)):
         for word, part in value.items():
             yield from flatten(root, part, (*key, word))
     else:
@@ -182,6 +184,13 @@ def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
+def _is_named(root: Root, key: Key) -> bool:
+    """Tell whether a key names one of several sections of a kind, as `[remote.<id>]` does."""
+    above = _type_at(root, key[:-1])
+    bare = get_args(above)[0] if get_origin(above) is Annotated else above
+    return bool(key) and get_origin(bare) is dict and _is_section(_type_at(root, key))
+
+
 def _is_table(kind: Any) -> bool:
     bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     return bare is Any or _is_section(bare) or get_origin(bare) is dict
@@ -200,7 +209,9 @@ def _check(root: Root, key: Key, leaf: Leaf) -> None:
     name = ".".join(key)
     kind = _type_at(root, key)
     if kind is None:
-        raise SettingsError(_unknown(root, name, leaf.source))
+        raise SettingsError(_unknown(root, key, leaf.source))
+    if leaf.value == {} and _is_named(root, key):
+        return  # what it lacks, another place may say
     try:
         msgspec.convert(leaf.value, kind)
     except msgspec.ValidationError as error:
@@ -208,10 +219,25 @@ def _check(root: Root, key: Key, leaf: Leaf) -> None:
         raise SettingsError(msg) from None
 
 
-def _unknown(root: Root, name: str, source: str) -> str:
-    known = [".".join(key) for key, _field in fields_of(root)]
+def _check_whole(root: Root, leaves: Mapping[Key, Leaf]) -> None:
+    """Refuse a section without what it must have, whichever place named it."""
+    for key, leaf in leaves.items():
+        for end in range(1, len(key) + 1):
+            kind = _type_at(root, key[:end])
+            for field in msgspec.structs.fields(kind) if _is_section(kind) else ():
+                needed = (*key[:end], field.name)
+                if field.required and not any(other[: end + 1] == needed for other in leaves):
+                    msg = f"{leaf.source}: {'.'.join(needed)} is missing; it takes {words(field.type)}"
+                    raise SettingsError(msg)
+
+
+def _unknown(root: Root, key: Key, source: str) -> str:
+    name = ".".join(key)
+    known = [".".join(field) for field, _ in fields_of(root)]
+    if _is_named(root, key[:-1]):
+        known = [".".join((*key[:-1], field.name)) for field in msgspec.structs.fields(_type_at(root, key[:-1]))]
     if source.startswith(PREFIX):
-        name, known = source, [PREFIX + key.upper().replace(".", "__") for key in known]
+        name, known = source, [PREFIX + each.upper().replace(".", "__") for each in known]
     near = difflib.get_close_matches(name, known, 1)
     way_out = f"did you mean {near[0]}?" if near else "remove it; `plugin-host config show` lists all settings"
     return f"{source}: unknown setting {name}; {way_out}"

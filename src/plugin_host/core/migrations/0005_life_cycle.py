@@ -1,4 +1,4 @@
-"""Consent, quarantine and retries of plugins."""
+"""Consent, quarantine, retries and accounts of plugins."""
 
 from __future__ import annotations
 
@@ -12,4 +12,5 @@ def upgrade() -> None:
     """Add the columns."""
     op.add_column("core_plugin", sa.Column("consent", sa.Text(), nullable=True))
     op.add_column("core_plugin", sa.Column("quarantine", sa.Text(), nullable=True))
+    op.add_column("core_plugin", sa.Column("account", sa.Text(), nullable=True))
     op.add_column("core_plugin", sa.Column("retries", sa.Integer(), nullable=False, server_default="0"))

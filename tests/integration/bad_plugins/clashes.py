@@ -1,0 +1,156 @@
+"""Identity and neighbours: who may go by which id, and whom a plugin needs or cannot stand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .making import Bad
+
+CLASHES: Final = (
+    Bad(
+        plugin="twice",
+        what="one id in a wheel and in a folder",
+        state="refused",
+        code="duplicate_id",
+        says="{folders}/host_twicefolder",
+        way_out="Keep one",
+        culprits=("{folders}/host_twicefolder", "host_twice 1.0 ({site}/host_twice)"),
+        others=(Bad(plugin="twice", what="", state="", form="folder", package="host_twicefolder"),),
+    ),
+    Bad(
+        plugin="wide",
+        what="id in full-width letters beside the real one",
+        state="refused",
+        code="duplicate_id",
+        says="{folders}/host_wide2",
+        way_out="Keep one",
+        culprits=("host_wide 1.0 ({site}/host_wide)", "{folders}/host_wide2"),
+        others=(Bad(plugin="\uff57ide", what="", state="", form="folder", package="host_wide2"),),
+    ),
+    Bad(
+        plugin="gооd",  # noqa: RUF001 - the two letters are Cyrillic: that is the point
+        what="id of the healthy plugin with two Cyrillic letters: that one runs on",
+        form="folder",
+        package="host_homoglyph",
+        state="refused",
+        code="manifest_invalid",
+        says="one lower-case word",
+        way_out="2 to 31 of a-z and 0-9",
+        culprits=("gооd", "host_homoglyph/plugin.json"),  # noqa: RUF001 - as above
+    ),
+    Bad(
+        plugin="core@host_fakecore",
+        what="id of the host itself",
+        form="folder",
+        package="host_fakecore",
+        keys={"id": "core"},
+        state="refused",
+        code="manifest_invalid",
+        says="a word of the host itself",
+        way_out="another id",
+        culprits=("core", "host_fakecore/plugin.json"),
+    ),
+    Bad(
+        plugin="json",
+        what="folder named like a module of Python",
+        form="folder",
+        package="json",
+        state="refused",
+        code="name_clash",
+        says="would be imported as 'json'",
+        way_out="Rename the folder",
+        culprits=("json", "json"),
+    ),
+    Bad(
+        plugin="lonely",
+        what="requires a plugin that is not installed",
+        keys={"requires": {"core": ">=1.0", "absent": ">=1"}},
+        state="refused",
+        code="dependency_missing",
+        says="absent >=1, which is not installed",
+        way_out="Install absent",
+        culprits=("absent",),
+    ),
+    Bad(
+        plugin="picky",
+        what="requires a newer version of another plugin",
+        keys={"requires": {"core": ">=1.0", "good": ">=9"}},
+        state="refused",
+        code="dependency_incompatible",
+        says="good >=9, but 1.0 is installed",
+        way_out="Install good in a version that fits",
+        culprits=("good",),
+    ),
+    Bad(
+        plugin="ring",
+        what="requires one that requires it",
+        keys={"requires": {"core": ">=1.0", "wedding": ""}},
+        state="refused",
+        code="dependency_cycle",
+        says="ring and wedding require each other",
+        way_out="`optional`",
+        culprits=("ring", "wedding"),
+        others=(Bad(plugin="wedding", what="", state="", keys={"requires": {"core": ">=1.0", "ring": ""}}),),
+    ),
+    Bad(
+        plugin="orphan",
+        what="requires one that fails at import",
+        keys={"requires": {"core": ">=1.0", "parent": ""}},
+        state="blocked",
+        code="dependency_inactive",
+        says="cannot run without parent",
+        way_out="Bring parent back",
+        culprits=("parent",),
+        others=(Bad(plugin="parent", what="", state="", hooks="raise RuntimeError"),),
+    ),
+    Bad(
+        plugin="jealous",
+        what="does not run beside the healthy plugin",
+        keys={"conflicts": ["good"]},
+        state="refused",
+        code="conflict",
+        says="cannot run beside good",
+        way_out="Disable good, or disable jealous",
+        culprits=("jealous", "good"),
+    ),
+    Bad(
+        plugin="gone",
+        what="entry point to a package that is not there",
+        entry="host_moved.hooks",
+        state="refused",
+        code="package_missing",
+        says="names the package 'host_moved', and there is none",
+        way_out="Reinstall its distribution",
+    ),
+    Bad(
+        plugin="service",
+        what="service under another plugin's name",
+        hooks="from plugin_host.sdk import Service, ServiceKey, hookimpl\n\n"
+        "@hookimpl\ndef register_services():\n    return [Service(ServiceKey('good.clock', 1), 1)]\n",
+        state="refused",
+        code="hook_invalid",
+        says="its services' names begin with 'service.'",
+        way_out="Rename the key to service.clock",
+    ),
+    Bad(
+        plugin="servicetwice",
+        what="one service twice",
+        hooks="from plugin_host.sdk import Service, ServiceKey, hookimpl\nKEY = ServiceKey('servicetwice.x', 1)\n\n"
+        "@hookimpl\ndef register_services():\n    return [Service(KEY, 1), Service(KEY, 2)]\n",
+        state="refused",
+        code="name_clash",
+        says="'servicetwice.x' twice",
+        way_out="Offer each key once",
+    ),
+    Bad(
+        plugin="tables",
+        what="model for another plugin's table",
+        hooks="from plugin_host.sdk import PluginBase, hookimpl\nfrom sqlalchemy.orm import Mapped, mapped_column\n\n"
+        "class Base(PluginBase, plugin='tables'):\n    pass\n\n"
+        "class Stolen(Base):\n    __tablename__ = 'good_note'\n    id: Mapped[int] = mapped_column(primary_key=True)\n",
+        state="quarantined",
+        code="import_failed",
+        says="tables of plugin 'tables' begin with 'tables_'",
+        way_out="Correct the plugin",
+    ),
+)
