@@ -50,7 +50,9 @@ async def look_ahead(planner: Planner, places: Sequence[Path], folder: Path) -> 
     Raises `NoPlugin` for what is no plugin at all.
     """
     before = await planner.verified()
-    candidates, notes = await asyncio.to_thread(_read, places, folder, [each.candidate for each in before.found.values()])
+    candidates, notes = await asyncio.to_thread(
+        _read, places, folder, [each.candidate for each in before.found.values()]
+    )
     after = await planner.trying(candidates).verified()
     after = dataclasses.replace(after, warnings=(*after.warnings, *notes))
     return Outlook(after, difference(before, after), tuple(_shown(after, one) for one in candidates))
@@ -64,7 +66,9 @@ def _read(places: Sequence[Path], folder: Path, installed: Sequence[Candidate]) 
         if candidate.fault is not None and not candidate.claimed:
             msg = f"{candidate.fault.text} {candidate.fault.way_out}"
             raise NoPlugin(msg)
-    beside = {canonicalize_name(one.distribution): one.version for one in candidates if one.distribution is not None}
+    beside: dict[str, str | None] = {
+        canonicalize_name(one.distribution): one.version for one in candidates if one.distribution is not None
+    }
     notes: list[str] = []
     judged = []
     for candidate, (place, into) in zip(candidates, unpacked, strict=True):

@@ -264,7 +264,7 @@ def _forget(connection: sa.Connection, plugin: str, *, installed: bool) -> None:
         raise MigrationError(f"{plugin} was enabled meanwhile; nothing was removed")
     connection.execute(delete(RoleMember).where(roles_of(plugin)))
     if installed:
-        kept = {"consent": None, "quarantine": None, "retries": 0}
+        kept = {"consent": None, "quarantine": None, "account": None, "retries": 0}
         connection.execute(update(Plugin).where(Plugin.id == plugin).values(kept))
     else:
         connection.execute(delete(Plugin).where(Plugin.id == plugin))

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 EVERY: Final = 1.0
 """Seconds between two looks."""
 
+KEEP_EVERY: Final = 60.0
+"""Seconds after which the accounts are kept for those who look from outside."""
+
 SLOW: Final = {"import": 500.0, "hook": 250.0, "startup": 2000.0, "request": 500.0, "query": 250.0}
 """Milliseconds from which it is slow: importing, one hook, `startup`; a request, and its queries, on average."""
 
@@ -51,12 +54,19 @@ log = logging.getLogger("plugin_host")
 class Supervisor:
     """Keeps the usage of every plugin, also of one that comes and goes.
 
-    `quarantine` is called with the plugin and the reason; it takes the plugin off. core is counted like any plugin,
+    `quarantine` is called with the plugin and the reason; it takes the plugin off. `keep` is called once a minute, to
+    write the accounts where others can read them. core is counted like any plugin,
     but has no limits and is never quarantined: somebody must be able to repair the others.
     """
 
-    def __init__(self, limits: Limits, quarantine: Callable[[str, Reason], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        quarantine: Callable[[str, Reason], Awaitable[object]],
+        keep: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._limits = limits
+        self._keep = keep
         self._quarantine = quarantine
         self._usages: dict[str, Usage] = {}
         self._guards: dict[str, Guard] = {}
@@ -102,11 +112,12 @@ class Supervisor:
     async def watching(self) -> AsyncIterator[None]:
         """Look again and again, until the end of the block."""
         async with self._watch.watching():
-            task = asyncio.create_task(self._look_on(), name="plugin-host supervisor")
+            looking = asyncio.create_task(self._look_on(), name="plugin-host supervisor")
+            keeping = asyncio.create_task(self._keep_on(), name="plugin-host accounts")
             try:
                 yield
             finally:
-                tasks = [task, *self._isolating.values()]
+                tasks = [looking, keeping, *self._isolating.values()]
                 for each in tasks:
                     each.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -165,6 +176,18 @@ class Supervisor:
                 self.look(monotonic())
             except Exception:
                 log.exception("the supervisor failed; it looks again in a moment")
+
+    async def _keep_on(self) -> None:
+        kept = -1
+        while self._keep is not None:
+            await asyncio.sleep(KEEP_EVERY)
+            requests = sum(usage.requests for usage in self._usages.values())
+            if requests != kept:
+                kept = requests
+                try:
+                    await self._keep()
+                except Exception:
+                    log.exception("the accounts could not be kept; they are in a minute")
 
     async def _isolate(self, plugin: str, reason: Reason) -> None:
         try:

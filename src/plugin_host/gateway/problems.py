@@ -126,6 +126,7 @@ def log_unexpected(exc: BaseException, problem: Problem, scope: Scope, plugin: s
     if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(exc, Problem):
         what = f"{scope.get('method', 'WebSocket')} {scope['path']}"
         log.error("plugin %s failed at %s (request %s)", plugin, what, scope.get(REQUEST_ID, "-"), exc_info=exc)
+        scope.setdefault(FAILED, exc)  # whoever counts errors says what failed last
     elif isinstance(exc, IntegrityError | DataError):
         log.warning("plugin %s: the database refused %s (request %s)", plugin, exc.orig, scope.get(REQUEST_ID, "-"))
 

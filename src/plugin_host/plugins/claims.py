@@ -89,7 +89,7 @@ def _imitates(one: Found, owners: Sequence[Found]) -> Reason | None:
     return Reason(
         code="duplicate_id",
         # As ASCII: the very point is that people cannot tell the two by their looks.
-        text=f"{one.candidate.place} claims the id {ascii(one.id)}, which reads like {ascii(owners[0].id)} of "
+        text=f"{one.candidate.place} claims the id {one.id!a}, which reads like {owners[0].id!a} of "
         f"{' and of '.join(places)}.",
         culprits=(one.candidate.place, *places),
         way_out="Uninstall it if you do not know it; its author can give it another id.",

@@ -124,9 +124,11 @@ def _change(before: Plan, after: Plan, plugin: str) -> Change | None:
     shown = new or old
     assert shown is not None  # noqa: S101 - the id comes from one of them
     said = _sayings(old, before.found.get(plugin)), _sayings(new, after.found.get(plugin))
-    pending, awaiting = ((old.pending, old.awaiting) if old is not None else ((), ()))
+    pending, awaiting = (old.pending, old.awaiting) if old is not None else ((), ())
     values: dict[str, Any] = {kind: _names(said[0][kind], said[1][kind]) for kind in _TITLES}
-    if new is not None:
+    if new is None:
+        values["requires"] = Names()  # whom it needed is no matter any more
+    else:
         values["migrations"] = tuple(revision for revision in new.pending if revision not in pending)
         values["awaiting"] = tuple(name for name in new.awaiting if name not in awaiting)
     if _key(old) == _key(new) and not any(values.values()):
@@ -136,7 +138,7 @@ def _change(before: Plan, after: Plan, plugin: str) -> Change | None:
 
 def _sayings(entry: PlanEntry | None, found: Found | None) -> _Sayings:
     if entry is None:
-        return dict.fromkeys(_TITLES, {})
+        return {kind: {} for kind in _TITLES}
     files = found.permissions if found is not None else None
     plain = {kind: dict.fromkeys(getattr(entry, kind)) for kind in _TITLES if kind not in {"public", "requires"}}
     return {

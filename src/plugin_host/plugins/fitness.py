@@ -5,6 +5,7 @@ Asked are its name, the Python and the platforms it is built for, what it requir
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -85,7 +86,7 @@ class _Fault(NamedTuple):
 
 
 def _misnamed(wheel: Path, distribution: metadata.Distribution, fault: _Fault) -> Reason | None:
-    """A package manager believes the name of the file, and refuses one that does not fit."""
+    """Say what is wrong with the name of the file: a package manager believes it, and refuses one that does not fit."""
     said = (distribution.metadata["Name"], distribution.metadata["Version"])
     try:
         name, version, _, tags = parse_wheel_filename(wheel.name)
@@ -102,7 +103,8 @@ def _misnamed(wheel: Path, distribution: metadata.Distribution, fault: _Fault) -
 
 
 def _other_python(distribution: metadata.Distribution, fault: _Fault) -> Reason | None:
-    wanted = dict(distribution.metadata.items()).get("Requires-Python", "")
+    said = distribution.metadata
+    wanted = said["Requires-Python"] if "Requires-Python" in said else ""  # noqa: SIM401 - not typed on 3.11
     here = platform.python_version()
     try:
         fits = SpecifierSet(wanted).contains(here, prereleases=True)
@@ -155,8 +157,6 @@ def _taken(name: str, replaced: Collection[str]) -> str | None:
 def names_of(distributions: Collection[str]) -> Iterator[str]:
     """Give the import names that installed distributions brought, as far as their lists of files tell."""
     for name in distributions:
-        try:
+        with contextlib.suppress(Exception):  # as `_version`
             files = metadata.distribution(name).files or ()
-        except Exception:  # noqa: BLE001 - as `_version`
-            continue
-        yield from {file.parts[0].partition(".")[0] for file in files if not file.parts[0].endswith(".dist-info")}
+            yield from {file.parts[0].partition(".")[0] for file in files if not file.parts[0].endswith(".dist-info")}

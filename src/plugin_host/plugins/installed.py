@@ -147,7 +147,7 @@ def _marks(paths: Iterable[object]) -> tuple[Mark, ...]:
 def _mark(path: object) -> Mark:
     """Tell one state of a file or folder from the next; None if it is not there."""
     try:
-        stat = os.stat(path or ".")  # type: ignore[call-overload]  # noqa: PTH116 - sys.path may hold anything
+        stat = os.stat(path or ".")  # type: ignore[arg-type]  # noqa: PTH116 - sys.path may hold anything
     except (OSError, TypeError, ValueError):
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_dev

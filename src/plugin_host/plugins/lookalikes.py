@@ -3,7 +3,7 @@
 The idea is Unicode's (UTS 39): words with one skeleton are confusable. The table is small: letters that look like
 a Latin one in most fonts, of the scripts that a keyboard, or a trickster, has at hand.
 """
-# ruff: noqa: RUF001, RUF002 - ambiguous letters are what this is about
+# ruff: noqa: RUF001, RUF002, RUF003 - ambiguous letters are what this is about
 
 from __future__ import annotations
 
