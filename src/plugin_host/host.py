@@ -42,7 +42,7 @@ from plugin_host.settings import Settings
 from plugin_host.supervision.breaker import retry_delay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
     import click
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -237,6 +237,10 @@ class PluginHost(HostView):
         """Give the account of a plugin in this process: times in milliseconds, see `Supervisor.accounting`."""
         running = self._roster.running.get(plugin)
         return self._supervisor.accounting(plugin, running.relay.timings if running is not None else None)
+
+    async def sizes(self) -> Mapping[str, Any]:
+        """Say how much those keep whose package is not there, by plugin: `tables`, `rows`, `bytes`."""
+        return await self.planner.sizes(self.standing.generation.plan)
 
     def commands(self, plugin: str) -> Sequence[click.Command]:
         """Give the commands of an active plugin."""

@@ -98,6 +98,10 @@ class HostView(ABC):
         """Give the account of a plugin in this process: see `Supervisor.accounting`."""
 
     @abstractmethod
+    async def sizes(self) -> Mapping[str, Any]:
+        """Say how much those keep whose package is not there, by plugin."""
+
+    @abstractmethod
     async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> Plan:
         """Keep an operator's wish and follow it; gives the plan that stands then."""
 

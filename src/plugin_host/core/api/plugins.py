@@ -20,7 +20,7 @@ def plugin_routes(host: HostView) -> list[Any]:
     async def list_plugins() -> dict[str, Any]:
         """List every plugin that was found, in the order in which they run, then the parked ones."""
         generation = host.standing.generation
-        return plugin_list(generation.plan, generation.routes, generation.timings, host.account)
+        return plugin_list(generation.plan, generation.routes, generation.timings, host.account, await host.sizes())
 
     @get("/plugins/{plugin_id:str}", permission="core.plugins.view")
     async def show_plugin(plugin_id: str) -> dict[str, Any]:
@@ -29,7 +29,8 @@ def plugin_routes(host: HostView) -> list[Any]:
         entry = generation.plan.entry(plugin_id)
         if entry is None:
             raise Problem(404, "not_found", f"There is no plugin {plugin_id!r}.")
-        return plugin_row(entry, generation.routes, generation.timings, host.account(plugin_id))
+        size = (await host.sizes()).get(plugin_id)
+        return plugin_row(entry, generation.routes, generation.timings, host.account(plugin_id), size)
 
     @get("/plan", permission="core.plugins.view")
     async def show_plan() -> dict[str, Any]:

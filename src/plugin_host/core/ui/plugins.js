@@ -46,6 +46,19 @@ function Actions({ host, plugin, planned }) {
 
 const Line = ({ title, words }) => words?.length > 0 && html`<dt>${title}</dt><dd>${words.join(", ")}</dd>`;
 
+/** What a plugin took in this process: words, or nothing where it did nothing yet. */
+function took(account) {
+  if (!account?.requests) return [];
+  const each = (account.request_time / account.requests).toFixed(1);
+  return [
+    `${account.requests} requests, ${each} ms each`,
+    ...(account.errors ? [`${account.errors} errors (last: ${account.last_error})`] : []),
+    ...(account.timeouts ? [`${account.timeouts} called off`] : []),
+    ...(account.overloads ? [`${account.overloads} refused as too many`] : []),
+    ...(account.lag.count ? [`blocked the event loop ${account.lag.count} times (${account.lag.place ?? "unknown place"})`] : []),
+  ];
+}
+
 function Plugin({ host, plugin, planned }) {
   const requires = Object.entries(plugin.requires ?? {}).map(([id, range]) => `${id} ${range}`);
   const order = planned?.order ? [`${planned.order}.`, ...planned.why] : [];
@@ -54,6 +67,7 @@ function Plugin({ host, plugin, planned }) {
       <h2 id=${`plugin-${plugin.id}`}>${plugin.name}</h2>
       <span class="badge ${KIND[plugin.state] ?? "danger"}">${plugin.state}</span>
       ${plugin.restart_needed && html`<span class="badge danger">restart needed</span>`}
+      ${plugin.slow.length > 0 && html`<span class="badge danger">slow: ${plugin.slow.join(", ")}</span>`}
       <span class="spacer"></span>
       <span class="muted">${plugin.id} ${plugin.version ?? ""}</span>
       <${Actions} host=${host} plugin=${plugin} planned=${planned} />
@@ -73,6 +87,8 @@ function Plugin({ host, plugin, planned }) {
       <${Line} title="Migrations that wait" words=${planned?.pending} />
       ${plugin.routes && html`<dt>Routes</dt><dd>${plugin.routes.length}</dd>`}
       <${Line} title="Tables" words=${plugin.tables} />
+      <${Line} title="Keeps" words=${plugin.size && [`${plugin.size.tables} tables`, `${plugin.size.rows} rows`]} />
+      <${Line} title="Took" words=${took(plugin.account)} />
     </dl>
   </section>`;
 }
