@@ -88,7 +88,7 @@ class PluginHost(HostView):
         self.planner = Planner(self.settings, self.database, objects=plugins, candidates=candidates, safe=safe)
         self.wishes = Wishes(self.planner)
         self._offers = Offers()
-        self._supervisor = Supervisor(self.settings.limits, self._quarantine)
+        self._supervisor = Supervisor(self.settings.limits, self._quarantine, self._save)
         clock = self._supervisor.clock
         self._assembly = Assembly(self.settings, self.database, self._offers, self._access, clock)
         self._front = Front(self, self.core, self._supervisor)

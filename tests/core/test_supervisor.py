@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from litestar import Litestar, get
 
+from plugin_host.core import supervisor as supervisor_module
 from plugin_host.core.api.metrics import metrics_endpoint
 from plugin_host.core.supervisor import ENOUGH, Supervisor
 from plugin_host.gateway.gate import WORK
@@ -190,6 +191,26 @@ async def test_while_it_watches_it_looks_by_itself(quarantine: Quarantine) -> No
         await asyncio.wait_for(call(shop, hang), 10)
         await until(lambda: quarantine.said)
     assert "took more than 0.05 seconds" in quarantine.said[0][1].text
+
+
+async def test_the_accounts_are_kept_now_and_then(monkeypatch: pytest.MonkeyPatch, quarantine: Quarantine) -> None:
+    kept = 0
+
+    async def keep() -> None:
+        nonlocal kept
+        kept += 1
+        if kept == 1:
+            raise RuntimeError("the database is locked")
+
+    monkeypatch.setattr(supervisor_module, "KEEP_EVERY", 0.01)
+    supervisor = Supervisor(LIMITS, quarantine, keep)
+    shop = guarded(supervisor, "shop")
+    async with supervisor.watching():
+        await until(lambda: kept == 1)
+        await asyncio.sleep(0.05)
+        assert kept == 1  # nothing has happened since
+        await call(shop, succeed)
+        await until(lambda: kept == 2)
 
 
 async def test_who_blocks_the_event_loop_is_on_the_account(supervisor: Supervisor, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 from litestar import WebSocket
 from litestar.response import Stream
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host.gateway.edge import Edge
@@ -198,11 +199,20 @@ async def test_an_exception_is_an_error_and_is_described(stage: Stage) -> None:
     assert shop.usage.last_error == "KeyError('secret') at GET /api/shop/crash"
 
 
-async def test_a_problem_of_the_plugins_own_is_an_error_too(stage: Stage) -> None:
+async def test_what_says_that_it_is_away_for_a_while_is_no_error(stage: Stage) -> None:
     shop = Guarded(stage, down)
     assert (await shop.get("/down")).status_code == 503
-    assert shop.counted == {"requests": 1, "errors": 1}
-    assert shop.usage.last_error == "status 503 at GET /api/shop/down"
+    assert shop.counted == {"requests": 1}
+
+
+async def test_a_database_that_is_away_is_no_fault_of_the_plugin(stage: Stage) -> None:
+    @get("/rows", permission="shop.view")
+    async def rows() -> None:
+        raise OperationalError("SELECT 1", {}, ConnectionError("connection refused"))
+
+    shop = Guarded(stage, rows)
+    assert (await shop.get("/rows")).status_code == 500
+    assert shop.counted == {"requests": 1}
 
 
 async def test_a_commit_that_fails_is_an_error(stage: Stage) -> None:

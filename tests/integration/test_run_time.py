@@ -89,13 +89,13 @@ async def test_a_request_that_hangs_is_called_off(shop: Callable[..., PluginHost
     async with running(shop(request_timeout=0.2)) as host, signed_in(host) as admin:
         late = await admin.get("/api/shop/hang")
         assert (late.status_code, "problem:time_limit" in late.text) == (503, True)
-        assert host.accounting("shop")["timeouts"] == 1
+        assert host.account("shop")["timeouts"] == 1
 
 
 async def test_more_than_may_be_at_once_are_told_to_come_again(shop: Callable[..., PluginHost]) -> None:
     async with running(shop(concurrency=2, request_timeout=0.5)) as host, signed_in(host) as admin:
         hanging = [asyncio.create_task(admin.get("/api/shop/hang")) for _ in range(2)]
-        await until(lambda: host.accounting("shop")["in_flight"] == 2)
+        await until(lambda: host.account("shop")["in_flight"] == 2)
         refused = await admin.get("/api/shop/fine")
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         await asyncio.gather(*hanging)
@@ -106,7 +106,7 @@ async def test_queries_are_counted_for_the_plugin_that_makes_them(shop: Callable
     async with running(shop()) as host, signed_in(host) as admin:
         for _ in range(3):
             await admin.get("/api/shop/fine")
-        account = host.accounting("shop")
+        account = host.account("shop")
         assert (account["requests"], account["queries"]) == (3, 3)
         assert 0 < account["query_time"] < account["request_time"]
 
@@ -115,12 +115,12 @@ async def test_who_blocks_the_event_loop_is_named_in_the_metrics(shop: Callable[
     async with running(shop()) as host, signed_in(host) as admin:
         await asyncio.sleep(0.2)
         await admin.get("/api/shop/block")
-        await until(lambda: host.accounting("shop")["lag"]["count"] == 1)
+        await until(lambda: host.account("shop")["lag"]["count"] == 1)
         page = await admin.get("/metrics")
         assert page.status_code == 200
         assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
         assert 'plugin_host_loop_blocks_total{plugin="shop"} 1' in page.text.splitlines()
-        assert host.accounting("shop")["lag"]["place"] == f"shop/__init__.py:{BLOCKS}"
+        assert host.account("shop")["lag"]["place"] == f"shop/__init__.py:{BLOCKS}"
 
 
 @pytest.mark.security

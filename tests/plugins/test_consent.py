@@ -39,7 +39,10 @@ def test_sets_of_what_is_asked_for_are_sets(one: Asked, other: Asked) -> None:
 
 @given(consents, asked, asked, st.booleans())
 def test_nobody_gets_what_was_not_asked_for_or_not_approved(
-    consent: Consent, said: Asked, beyond: Asked, by_default: bool  # noqa: FBT001 - hypothesis passes by name
+    consent: Consent,
+    said: Asked,
+    beyond: Asked,
+    by_default: bool,  # noqa: FBT001 - hypothesis passes by name
 ) -> None:
     granted = consent.granted(said, beyond, by_default=by_default)
     first = consent.approved is None

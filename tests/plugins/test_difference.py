@@ -169,7 +169,10 @@ def test_it_is_told_in_lines() -> None:
 
 
 def test_coming_and_going_is_told() -> None:
-    assert [*tell(only(difference(plan(), plan(aa()))))] == ["aa 1.0 (new): active"]
+    assert [*tell(only(difference(plan(), plan(aa()))))] == [
+        "aa 1.0 (new): active",
+        "  new plugins that it requires: core >=1",
+    ]
     assert [*tell(only(difference(plan(aa()), plan())))] == ["aa 1.0: active → gone"]
 
 

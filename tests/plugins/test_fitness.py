@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from plugin_host.plugins.fitness import Fitness, judge, names_of
-from plugin_host.plugins.preflight import takes_the_place, unpack
 from plugin_host.plugins.plan import Candidate
+from plugin_host.plugins.preflight import takes_the_place, unpack
 
 from .building import make_distribution, make_package, manifest_keys, wheel_members
 
 POINTS = "[plugin_host.plugins]\nhello = host_hello.hooks\n"
 
 
-def build(folder: Path, *lines: str, name: str = "host_hello-1.0-py3-none-any.whl", **members: str) -> tuple[Path, Path]:
+def build(
+    folder: Path, *lines: str, name: str = "host_hello-1.0-py3-none-any.whl", **members: str
+) -> tuple[Path, Path]:
     """Write a wheel with more lines of METADATA, and unpack it; gives the file and the folder."""
     metadata = "\n".join(["Metadata-Version: 2.1", "Name: host-hello", "Version: 1.0", *lines, ""])
     info = {"METADATA": metadata, "entry_points.txt": POINTS}
@@ -85,9 +87,7 @@ def test_what_is_missing_is_noted(tmp_path: Path) -> None:
     fitness = judged(build(tmp_path, "Requires-Dist: no-such-thing>=2"))
     assert fitness == Fitness(
         None,
-        (
-            "host_hello-1.0-py3-none-any.whl requires no-such-thing>=2, which is not installed: install that with it.",
-        ),
+        ("host_hello-1.0-py3-none-any.whl requires no-such-thing>=2, which is not installed: install that with it.",),
     )
 
 
@@ -151,7 +151,7 @@ def test_the_package_that_it_replaces_is_no_clash(tmp_path: Path, site: Path) ->
 @pytest.mark.security
 def test_a_wheel_must_not_write_into_the_host(tmp_path: Path) -> None:
     code, text = reason(judged(build(tmp_path, plugin_host__hook_dot_py="")))
-    assert (code, "'plugin_host'" in text) == ("name_clash", True) or "plugin_host" in text
+    assert (code, "would write into 'plugin_host'" in text) == ("name_clash", True)
 
 
 @pytest.mark.parametrize(("member", "named"), [("json_dot_py", "json"), ("sys_dot_py", "sys")])

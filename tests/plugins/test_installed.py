@@ -215,7 +215,9 @@ def test_the_working_folder_on_the_path_is_the_one_there_is_now(
 def make_archive(path: Path, plugin: str) -> None:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("host_hello-1.0.dist-info/METADATA", "Name: host-hello\nVersion: 1.0\n")
-        file.writestr("host_hello-1.0.dist-info/entry_points.txt", f"[plugin_host.plugins]\n{plugin} = host_hello.hooks\n")
+        file.writestr(
+            "host_hello-1.0.dist-info/entry_points.txt", f"[plugin_host.plugins]\n{plugin} = host_hello.hooks\n"
+        )
 
 
 def test_an_archive_on_the_path_is_looked_into(tmp_path: Path, place: Path, scanner: Scanner) -> None:
@@ -243,7 +245,7 @@ class _Elsewhere:
     points = "[plugin_host.plugins]\nhello = host_hello.hooks\n"
 
     @classmethod
-    def find_distributions(cls, context: object = None) -> list[metadata.Distribution]:
+    def find_distributions(cls, *_: object) -> list[metadata.Distribution]:
         class One(metadata.Distribution):
             def read_text(self, filename: str) -> str | None:
                 return cls.points if filename == "entry_points.txt" else "Name: host-hello\nVersion: 1.0\n"

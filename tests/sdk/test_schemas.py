@@ -16,9 +16,7 @@ import pytest
 from plugin_host.sdk.manifest import FILES
 
 ROOT: Final = Path(__file__).parents[2]
-EXAMPLES: Final = sorted(
-    path for path in ROOT.glob("examples/*/host_*/*.json") if path.stem in FILES
-)
+EXAMPLES: Final = sorted(path for path in ROOT.glob("examples/*/host_*/*.json") if path.stem in FILES)
 
 
 def shipped(word: str) -> str:

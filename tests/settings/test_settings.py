@@ -118,7 +118,7 @@ def test_unknown_section_without_a_near_one_says_where_to_look(tmp_path: Path) -
         ("server = 1", "server: Expected `object`, got `int`; it takes a table"),
         ("plugins.contacts = 1", "plugins.contacts: Expected `object`, got `int`; it takes a table"),
         ("loader.strict = 1", "loader.strict: Expected `bool`, got `int`; it takes true or false"),
-        ('loader.default = "no"', "loader.default: Invalid enum value 'no'; it takes \"enable\" or \"ask\""),
+        ('loader.default = "no"', 'loader.default: Invalid enum value \'no\'; it takes "ask" or "enable"'),
         ('migrations.on_start = "no"', 'migrations.on_start: Invalid enum value \'no\'; it takes "auto" or "check"'),
         ("limits.startup_timeout = 0", "limits.startup_timeout: Expected `float` > 0.0; it takes a number above 0"),
         ("loader.folders = [1]", "loader.folders: Expected `str`, got `int` - at `$[0]`; it takes a list of texts"),

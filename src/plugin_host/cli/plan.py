@@ -54,7 +54,7 @@ def plan(
         made = outlook.plan
         document = {**plan_document(made), "difference": outlook.difference}
     else:
-        made = make_plan(config, app)
+        made = run(_plan(config, app))
         document = plan_document(made)
     if as_json:
         print_json(document)
@@ -86,12 +86,7 @@ def schema(file: str) -> None:
     print_json(document)
 
 
-def make_plan(config: str | None, app: str | None) -> Plan:
-    """Make the plan of the host that a command works on, with what its tables and the last activation tell."""
-    return run(_plan(config, app))
-
-
-def line(entry: PlanEntry) -> str:
+def headline(entry: PlanEntry) -> str:
     """Word one plugin and its state."""
     place = f"{entry.order}." if entry.order is not None else "-"
     return f"{place:>4} {entry.id} {entry.version or ''} {entry.state} ({entry.name}, {entry.place})"
@@ -133,7 +128,7 @@ def _look_ahead(config: str | None, app: str | None, wheels: Sequence[Path]) -> 
 
 def _print_plan(made: Plan) -> None:
     for entry in made.entries:
-        click.echo(line(entry))
+        click.echo(headline(entry))
         for why in entry.why:
             click.echo(f"      {why}")
         explain(entry)

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
+from plugin_host.cli.purge import purge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -55,6 +56,9 @@ def plugins() -> None:
 
     Example: plugin-host plugins list --json
     """
+
+
+plugins.add_command(purge)
 
 
 @plugins.command("list")

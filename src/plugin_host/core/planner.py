@@ -162,7 +162,8 @@ class Planner:
                     code="package_missing",
                     text=f"The tables of {plugin} are here, its package is not.",
                     culprits=(plugin,),
-                    way_out="Install the package again to go on where it stood; its data is kept until then.",
+                    way_out="Install the package again to go on where it stood, or run "
+                    f"plugin-host plugins purge {plugin} to remove what is kept.",
                 )
                 plan = plan.park(plugin, "orphaned", reason)
         return plan

@@ -18,6 +18,8 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from sqlalchemy.exc import InterfaceError, OperationalError
+
 from plugin_host.database import QueryClock
 from plugin_host.gateway.gate import WORK
 from plugin_host.gateway.problems import FAILED, REQUEST_ID, send_problem, to_problem
@@ -38,6 +40,7 @@ DESCRIBE_EVERY: Final = 1.0
 """Seconds between two errors that are described: a traceback is walked through for it."""
 
 _SERVER_ERROR: Final = 500
+_UNAVAILABLE: Final = 503
 _OVERLOADED: Final = Problem(
     503, "overloaded", "Too many requests to this plugin are under way; try again.", headers={"retry-after": "1"}
 )
@@ -51,9 +54,9 @@ class Usage:
 
     `requests` are those that were let in, WebSockets among them; `errors` those of them that ended with a status of
     500 or above, or with an exception, after the gate had let them in: what the host refuses by itself is no fault
-    of the plugin. `timeouts` and `overloads` are not among the errors. `seconds` is the time that requests were under
-    way, WebSockets not; `queries` is the clock for the plugin's units of work. `sockets` are open now, `last_error`
-    words what failed last.
+    of the plugin, nor is a database that is away, or an answer of 503. `timeouts` and `overloads` are not among the
+    errors. `seconds` is the time that requests were under way, WebSockets not; `queries` is the clock for the
+    plugin's units of work. `sockets` are open now, `last_error` words what failed last.
     """
 
     __slots__ = (
@@ -159,13 +162,17 @@ class Guard:
         """Count what failed, if the gate had let it in and nobody has called it off."""
         if WORK not in scope or (isinstance(error, asyncio.CancelledError) and _is_called_off()):
             return
+        error = error or scope.get(FAILED)
+        if isinstance(error, OperationalError | InterfaceError) or (
+            error is None and scope.get(STATUS) == _UNAVAILABLE
+        ):
+            return  # the database is away, or the plugin says itself that it is for a while: that mends itself
         usage = self.usage
         usage.errors += 1
         now = monotonic()
         if now - usage.noted < DESCRIBE_EVERY:
             return
         usage.noted = now
-        error = error or scope.get(FAILED)
         what = self._describe(error) if error is not None else f"status {scope.get(STATUS, 'none')}"
         usage.last_error = f"{what} at {scope.get('method', 'WebSocket')} {scope.get('path_template') or scope['path']}"
 

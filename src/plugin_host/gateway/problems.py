@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/problem+json"
 REQUEST_ID: Final = "plugin_host.request_id"
 FAILED: Final = "plugin_host.failed"
-"""Where a WebSocket's exception is left: Litestar turns every one into close code 4500."""
+"""Where an unexpected exception is left, and of a WebSocket every one: Litestar turns them all into 4500."""
 
 _CODES: Final = {
     400: "malformed",

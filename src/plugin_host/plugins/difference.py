@@ -106,8 +106,7 @@ def tell(change: Change) -> Iterator[str]:
     after = change.after
     if after is not None and after.reason is not None:
         yield f"  {after.reason.code}: {after.reason.text}"
-        if after.reason.way_out:
-            yield f"  way out: {after.reason.way_out}"
+        yield f"  way out: {after.reason.way_out}"
     for kind, title in _TITLES.items():
         names: Names = getattr(change, kind)
         for word, told in (("new", names.new), ("gone", names.gone), ("changed", names.changed)):

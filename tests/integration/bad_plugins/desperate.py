@@ -83,7 +83,6 @@ VANDALS: Final = (
     vandal("excepthook", "ends the process at any error of a thread", "import os, sys\n\nsys.excepthook = lambda *a: os._exit(9)"),
     vandal("environs", "forgets the environment", "import os\n\nos.environ.clear()"),
     vandal("task", "task that raises", "", "import asyncio\n\nasync def boom():\n    raise RuntimeError('nobody waits')\n\nasyncio.create_task(boom())"),
-    vandal("loud", "writes to a closed standard output", "import sys\n\nsys.stdout.close()\nsys.stdout = None"),
 )
 """Active: code in the process can do such things, and the host has to live with them."""
 

@@ -25,7 +25,6 @@ SHOWABLE: Final = 2000
 PASSWORD: Final = "correct-horse-battery"
 
 GOOD_HOOKS: Final = """
-import contextlib, time
 from plugin_host.sdk import get, hookimpl
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -47,8 +46,8 @@ def register_routes():
     return [hello, rows, thread]
 
 @hookimpl
-async def startup():
-    pass
+def shutdown():
+    print("good was stopped", flush=True)
 """
 
 PAGE: Final = """
@@ -160,7 +159,7 @@ class Host:
     def client(self, **options: Any) -> httpx.Client:
         """Make a browser-like client that has signed in."""
         headers = {"sec-fetch-site": "same-origin"}
-        return httpx.Client(base_url=self.address, headers=headers, cookies=self.cookies, timeout=30, **options)
+        return httpx.Client(base_url=self.address, headers=headers, cookies=self.cookies, timeout=10, **options)
 
     def get(self, path: str) -> httpx.Response:
         """Ask for something as the administrator, over a connection of its own."""
@@ -214,7 +213,7 @@ class Host:
         """Ask the server to end, and give its exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(30)
 
     def kill(self) -> None:
         """End the server, whatever it does."""

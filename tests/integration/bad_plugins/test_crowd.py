@@ -96,3 +96,4 @@ def test_the_healthy_one_answered_everything_all_the_while(crowd: Host, asker: A
 
 def test_the_host_ends_when_it_is_told_to(crowd: Host, asker: Asker) -> None:
     assert crowd.end() == 0
+    assert "good was stopped" in crowd.printed
