@@ -335,7 +335,8 @@ class PluginHost(HostView):
         return self._roster.consents(plan, look.consents, by_default=by_default)
 
     async def _drain(self, plugin: str) -> None:
-        await self._dispatcher.drain(plugin, self.settings.server.graceful_timeout)
+        if not await self._dispatcher.drain(plugin, self.settings.server.graceful_timeout):
+            self._supervisor.cut(plugin)
 
     async def _record(self, plan: Plan, look: Look) -> None:
         """Keep the outcome, so that commands without a running host can tell what only an import shows."""

@@ -257,3 +257,80 @@ async def test_touching_a_file_is_noticed(settings: Settings, folder_plugin: Cal
         entry = (await host.reconcile()).entry("hello")
         assert entry is not None
         assert entry.restart_needed
+
+
+STREAM = """
+import asyncio
+from collections.abc import AsyncIterator
+from litestar import WebSocket
+from litestar.response import ServerSentEvent
+from plugin_host.sdk import get, hookimpl, websocket
+
+async def ticks() -> AsyncIterator[str]:
+    while True:
+        yield "tick"
+        await asyncio.sleep(0.05)
+
+@get("/ticks", permission="signed-in")
+async def stream() -> ServerSentEvent:
+    return ServerSentEvent(ticks())
+
+@websocket("/talk", permission="signed-in")
+async def talk(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.receive_text()
+
+@hookimpl
+def register_routes():
+    return [stream, talk]
+"""
+
+
+async def test_streams_of_a_plugin_that_is_switched_off_end_with_the_grace_period(
+    settings: Settings, folder_plugin: Callable[..., Path]
+) -> None:
+    settings = with_folder(settings, folder_plugin("stream", STREAM))
+    server = msgspec.structs.replace(settings.server, graceful_timeout=1)
+    async with (
+        running(PluginHost(msgspec.structs.replace(settings, server=server))) as host,
+        signed_in(host) as admin,
+    ):
+        cookie = "; ".join(f"{name}={value}" for name, value in admin.cookies.items()).encode()
+        begun: dict[str, asyncio.Event] = {"http": asyncio.Event(), "websocket": asyncio.Event()}
+
+        async def call(kind: str, path: str) -> None:
+            async def receive() -> dict[str, Any]:
+                if begun[kind].is_set():
+                    await asyncio.Event().wait()
+                return {"type": "websocket.connect"} if kind == "websocket" else {"type": "http.request"}
+
+            async def send(message: dict[str, Any]) -> None:
+                begun[kind].set()
+
+            scope = {
+                "type": kind,
+                **({"method": "GET"} if kind == "http" else {}),
+                "path": path,
+                "raw_path": path.encode(),
+                "query_string": b"",
+                "root_path": "",
+                "scheme": "http",
+                "server": ("127.0.0.1", 8000),
+                "client": ("127.0.0.1", 1),
+                "headers": [(b"host", b"127.0.0.1:8000"), (b"cookie", cookie), (b"origin", b"http://127.0.0.1:8000")],
+                "subprotocols": [],
+                "http_version": "1.1",
+                "asgi": {"version": "3.0"},
+            }
+            await host.asgi(scope, receive, send)
+
+        calls = [
+            asyncio.create_task(call("http", "/api/stream/ticks")),
+            asyncio.create_task(call("websocket", "/api/stream/talk")),
+        ]
+        await asyncio.gather(*(each.wait() for each in begun.values()))
+        assert host.account("stream")["in_flight"] + host.account("stream")["sockets"] == 2
+        async with asyncio.timeout(5):
+            await host.wish("stream", "disabled")
+            await asyncio.wait(calls)
+        assert all(task.done() for task in calls)

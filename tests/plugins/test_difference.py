@@ -10,6 +10,7 @@ import pytest
 from plugin_host.plugins.difference import Change, Difference, Names, difference, tell
 from plugin_host.plugins.plan import Found, Plan
 from plugin_host.plugins.resolver import resolve
+from plugin_host.sdk.errors import Reason
 from plugin_host.sdk.manifest import (
     EventsDeclared,
     IframeScreen,
@@ -184,3 +185,14 @@ def test_what_waits_for_consent_is_told() -> None:
 def test_a_difference_is_json() -> None:
     told = difference(plan(aa()), plan(aa("2.0")))
     assert msgspec.json.decode(msgspec.json.encode(told))["plugins"][0]["after"]["version"] == "2.0"
+
+
+def test_of_files_that_were_not_read_nothing_is_told() -> None:
+    fault = Reason(code="manifest_invalid", text="broken", culprits=("aa",), way_out="mend it")
+    broken = msgspec.structs.replace(aa("2.0"), manifest=None, fault=fault)
+    told = difference(plan(aa(permissions=(VIEW,))), plan(broken))
+    assert [*tell(only(told))] == [
+        "aa 1.0 → 2.0: active → refused",
+        "  manifest_invalid: broken",
+        "  way out: mend it",
+    ]

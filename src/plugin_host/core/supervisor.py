@@ -17,7 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from plugin_host.gateway.guard import Guard, Usage, call_off_late
+from plugin_host.gateway.guard import Guard, Usage, call_off_late, cut
 from plugin_host.gateway.threads import Threads, own_threads
 from plugin_host.plugins.blame import describe
 from plugin_host.supervision.breaker import Breaker, Counts, Thresholds
@@ -107,6 +107,12 @@ class Supervisor:
         self._breaker.keep(folders)
         # core's folder is the host: it lies around every request, and names nobody.
         self._watch.know({plugin: path for plugin, path in folders.items() if path is not None and plugin != _CORE})
+
+    def cut(self, plugin: str) -> None:
+        """End what is still under way in a plugin that has had its time to end."""
+        count = cut(self._usages.setdefault(plugin, Usage()))
+        if count:
+            log.warning("plugin %s: %d requests went on after its time, and were cut", plugin, count)
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

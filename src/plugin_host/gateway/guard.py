@@ -69,6 +69,7 @@ class Usage:
         "requests",
         "seconds",
         "sockets",
+        "talking",
         "timeouts",
         "under_way",
     )
@@ -84,6 +85,7 @@ class Usage:
         self.last_error = ""
         self.noted = float("-inf")
         self.under_way: dict[int, Call] = {}
+        self.talking: set[asyncio.Task[Any]] = set()
         self.late: dict[int, _Late] = {}
 
     @property
@@ -145,8 +147,10 @@ class Guard:
 
     async def _converse(self, scope: Any, receive: Any, send: Any) -> None:
         usage = self.usage
+        task = asyncio.current_task()
         usage.requests += 1
         usage.sockets += 1
+        usage.talking.add(task)  # type: ignore[arg-type] # ASGI runs in tasks
         try:
             await self.app(scope, receive, send)
             failed = scope.get(FAILED)
@@ -157,6 +161,7 @@ class Guard:
             _raise(error)
         finally:
             usage.sockets -= 1
+            usage.talking.discard(task)  # type: ignore[arg-type] # as above
 
     def _count_error(self, scope: Any, error: BaseException | None) -> None:
         """Count what failed, if the gate had let it in and nobody has called it off."""
@@ -228,6 +233,14 @@ def call_off_late(usage: Usage, limit: float, now: float) -> int:
             late.times += 1
             task.cancel()
     return count
+
+
+def cut(usage: Usage) -> int:
+    """End whatever is still under way in a plugin, streams and WebSockets among it; gives how many those are."""
+    tasks = [*(task for _, task, _, _ in usage.under_way.values()), *usage.talking]
+    for task in tasks:
+        task.cancel()
+    return len(tasks)
 
 
 async def _answer_late(scope: Any, send: Any) -> None:

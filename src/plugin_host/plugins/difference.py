@@ -125,6 +125,8 @@ def _change(before: Plan, after: Plan, plugin: str) -> Change | None:
     said = _sayings(old, before.found.get(plugin)), _sayings(new, after.found.get(plugin))
     pending, awaiting = (old.pending, old.awaiting) if old is not None else ((), ())
     values: dict[str, Any] = {kind: _names(said[0][kind], said[1][kind]) for kind in _TITLES}
+    if any(plan.found[plugin].manifest is None for plan in (before, after) if plugin in plan.found):
+        values = {}  # its files were not read, so there is no telling
     if new is None:
         values["requires"] = Names()  # whom it needed is no matter any more
     else:
