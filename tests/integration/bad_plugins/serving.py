@@ -124,7 +124,7 @@ class Host:
         said = "".join(f"{key} = {value}\n" for key, value in limits.items())
         loader = f'[loader]\nfolders = ["{self.folders}"]\ndisabled = ["contacts", "invoicing"]\n'
         absent = '[plugins.absent]\ncolour = "red"\n'  # of a plugin that is not there: kept, and no fault
-        (self.root / "plugin-host.toml").write_text(f"{loader}[limits]\n{said}\n{tables}\n{absent}")
+        (self.root / "plugin-host.toml").write_text(f"{loader}[server]\ngraceful_timeout = 2\n[limits]\n{said}\n{tables}\n{absent}")
 
     def start(self, *words: str) -> bool:
         """Start the server; False if it ended before it listened."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from plugin_host.cli.main import main
 
@@ -60,24 +58,30 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_a_dangerous_wheel_is_refused_before_anything_is_unpacked(
-    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "down" / "load"
     folder.mkdir(parents=True)
     wheel = make_wheel(folder, SOUND)
     DAMAGE[what](wheel)
-    result = CliRunner().invoke(main, ["plan", "--with", str(wheel), "--json"])
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit)
+    assert run("plan", "--with", str(wheel)) == 1
+    told = capsys.readouterr()
+    assert wheel.name in told.out + told.err
+    assert "Traceback" not in told.out + told.err
     assert not list(tmp_path.rglob("climbed.py"))
-    shown = json.dumps(json.loads(result.stdout))
-    assert "manifest_invalid" in shown
-    assert wheel.name in shown
 
 
 def test_a_sound_wheel_is_planned_and_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     trap = Bad(plugin="parcel", what="", state="active", hooks="raise SystemExit(9)")
-    result = CliRunner().invoke(main, ["plan", "--with", str(make_wheel(tmp_path, trap)), "--json"])
-    assert result.exit_code == 0, result.output
+    assert run("plan", "--with", str(make_wheel(tmp_path, trap)), "--json") == 0
+
+
+def run(*words: str) -> int:
+    """Call a command, and give its exit code."""
+    try:
+        main([*words])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
