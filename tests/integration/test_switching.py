@@ -107,6 +107,7 @@ def upgrade() -> None:
 
 ONE_LIFE: Final = ["lifespan.startup", "startup", "shutdown", "lifespan.shutdown"]
 
+
 @pytest.fixture
 async def host(tmp_path: Path, folder_plugin: Callable[..., Path]) -> AsyncIterator[PluginHost]:
     folders = folder_plugin("steady", STEADY)
@@ -259,5 +260,5 @@ async def shutdown():
 
 async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - there is nobody to set an event
             await asyncio.sleep(0.01)

@@ -390,7 +390,7 @@ def worlds(draw: st.DrawFn) -> World:
     options = {
         "disabled": draw(some),
         "wishes": draw(st.dictionaries(st.sampled_from(IDS), st.sampled_from(["enabled", "disabled"]), max_size=3)),
-        "safe": draw(st.one_of(st.just(False), st.just(False), st.just(True), some)),
+        "safe": draw(st.one_of(st.booleans(), some)),
     }
     return World(draw(st.permutations(world)), options)
 

@@ -11,7 +11,7 @@ import click
 # The word, where its command is, and the line of the help: help must not import what it describes.
 COMMANDS: Final = {
     "serve": ("plugin_host.cli.serve:serve", "Run the server."),
-    "plan": ("plugin_host.cli.plugins:plan", "Say what starting now would do."),
+    "plan": ("plugin_host.cli.plan:plan", "Say what starting now would do."),
     "plugins": ("plugin_host.cli.plugins:plugins", "List and show the plugins."),
     "check": ("plugin_host.cli.check:check", "Check a plugin before it is installed or published."),
     "doctor": ("plugin_host.cli.doctor:doctor", "Say what is wrong with this installation, and what to do."),
@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "users": ("plugin_host.cli.users:users", "Add and list people."),
     "config": ("plugin_host.cli.config:config", "Show the settings and where each comes from."),
     "openapi": ("plugin_host.cli.openapi:openapi", "Print the OpenAPI document of the plugins that would run."),
-    "schema": ("plugin_host.cli.plugins:schema", "Print the JSON Schema of a manifest file."),
+    "schema": ("plugin_host.cli.plan:schema", "Print the JSON Schema of a manifest file."),
 }
 
 

@@ -1,4 +1,4 @@
-"""`plugin-host plan`, `plugins list|show`, `schema`: what there is, and what starting now would do."""
+"""`plugin-host plugins …`: what there is, what it took, and what operators wish for and consent to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
 from plugin_host.cli.purge import purge
@@ -17,37 +16,6 @@ if TYPE_CHECKING:
 
     from plugin_host.core.wishes import Wishes
     from plugin_host.plugins.plan import Found, Plan, PlanEntry
-
-# Parked by the plugin's own fault, not by an operator's wish.
-OWN_FAULTS = frozenset({"refused", "blocked", "pending", "quarantined"})
-
-
-@click.command()
-@host_options
-@json_option
-@click.option("--strict", is_flag=True, help="Exit with 1 if any plugin is parked by its own fault.")
-def plan(config: str | None, app: str | None, as_json: bool, strict: bool) -> None:  # noqa: FBT001 - click's flags
-    """Say what starting now would do: the order, and what would not run and why. Writes nothing.
-
-    Example: plugin-host plan --strict
-    """
-    from plugin_host.core.documents import plan_document  # noqa: PLC0415 - brings SQLAlchemy
-
-    made = run(_plan(config, app))
-    if as_json:
-        print_json(plan_document(made))
-    else:
-        for entry in made.entries:
-            click.echo(_line(entry))
-            for why in entry.why:
-                click.echo(f"      {why}")
-            _explain(entry)
-    for warning in made.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    core = made.entry("core")
-    failed = core is None or core.state != "active"
-    if failed or (strict and any(entry.state in OWN_FAULTS for entry in made.entries)):
-        raise click.exceptions.Exit(1)
 
 
 @click.group()
@@ -188,22 +156,6 @@ def consent_to_plugin(
     _tell(row, f"You have approved of all that {what}; a running host follows within two seconds.", as_json)
 
 
-@click.command()
-@click.argument("file", type=click.Choice(["plugin", "permissions", "menu"]))
-def schema(file: str) -> None:
-    """Print the JSON Schema of plugin.json, permissions.json or menu.json.
-
-    Example: plugin-host schema plugin > plugin.schema.json
-    """
-    from plugin_host.sdk.manifest import FILES  # noqa: PLC0415 - only here
-
-    document: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **msgspec.json.schema(FILES[file]),
-    }
-    print_json(document)
-
-
 def _read_wheel(plugin: str, wheel: Path, folder: Path) -> Found:
     """Read the files of a wheel that is not installed."""
     from plugin_host.plugins.manifests import read  # noqa: PLC0415 - lazy
@@ -284,14 +236,6 @@ def _account(account: dict[str, Any] | None) -> Iterator[str]:
         yield f"blocked the event loop {lag['count']} times for {lag['time']:g} ms{place}"
     if account["last_error"]:
         yield f"last error: {account['last_error']}"
-
-
-async def _plan(config: str | None, app: str | None) -> Plan:
-    planner = open_planner(config, app)
-    try:
-        return await planner.verified()
-    finally:
-        await planner.database.close()
 
 
 def _line(entry: PlanEntry) -> str:

@@ -23,6 +23,7 @@ from plugin_host.migrations.runner import Outcome, Runner, Source
 from plugin_host.plugins.consent import Asked, Consent, asked_by, required
 from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
+from plugin_host.plugins.preflight import takes_the_place
 from plugin_host.plugins.resolver import resolve
 from plugin_host.sdk.errors import Reason
 from plugin_host.supervision.starts import Starts
@@ -68,6 +69,10 @@ def _as_found(found: Found) -> Found:
     return found
 
 
+def _of_one_id(new: Candidate, old: Candidate) -> bool:
+    return new.id == old.id
+
+
 def state_of(reason: Reason) -> State:
     """Name the state in which a reason parks a plugin."""
     return _STATES.get(reason.code, "refused")
@@ -88,13 +93,26 @@ class Planner:
         objects: Sequence[object] = (),
         candidates: Sequence[Candidate] = (),
         safe: bool | Collection[str] = False,
+        replaces: Callable[[Candidate, Candidate], bool] = _of_one_id,
     ) -> None:
         self.settings = settings
         self.database = database
         self.objects = tuple(objects)
         self._candidates = tuple(candidates)
+        self._replaces = replaces
         self.safe = safe
         self.starts = Starts(Path(settings.data_dir) / "starting.json")
+
+    def trying(self, candidates: Sequence[Candidate]) -> Planner:
+        """Give a planner that sees these as if they were installed; what pip would replace is gone."""
+        return Planner(
+            self.settings,
+            self.database,
+            objects=self.objects,
+            candidates=candidates,
+            safe=self.safe,
+            replaces=takes_the_place,
+        )
 
     async def plan(self) -> Plan:
         """Discover, read and resolve, by what operators wish for and consent to. Writes nothing."""
@@ -225,9 +243,14 @@ class Planner:
 
     def _resolve(self, wishes: Mapping[str, str], pin: Callable[[Found], Found]) -> Plan:
         loader = self.settings.loader
-        found = discover(folders=[Path(each) for each in loader.folders], objects=self.objects, core=FOLDER)
-        instead = {candidate.id for candidate in self._candidates}
-        candidates = [*(each for each in found if each.id not in instead), *self._candidates]
+        found = discover(
+            core=FOLDER,
+            folders=[Path(each) for each in loader.folders],
+            objects=self.objects,
+            remotes={plugin: remote.url for plugin, remote in self.settings.remote.items()},
+        )
+        stay = (each for each in found if not any(self._replaces(new, each) for new in self._candidates))
+        candidates = [*stay, *self._candidates]
         read_all = [pin(read(candidate)) for candidate in candidates]
         plan = resolve(read_all, disabled=loader.disabled, wishes=wishes, safe=self.safe)
         return dataclasses.replace(plan, warnings=(*found.warnings, *plan.warnings))

@@ -161,7 +161,7 @@ class Guard:
             _raise(error)
         finally:
             usage.sockets -= 1
-            usage.talking.discard(task)  # type: ignore[arg-type] # as above
+            usage.talking.discard(task)
 
     def _count_error(self, scope: Any, error: BaseException | None) -> None:
         """Count what failed, if the gate had let it in and nobody has called it off."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _FILE: Final = re.compile(r"(\d{4})_\w+\.py", re.ASCII)
 _PHASES: Final = ("expand", "contract")
 
+UNREADABLE: Final = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What Python raises about a text that is no program, the last two where it is nested too deeply."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -77,11 +80,11 @@ def read_step(source: Source, path: Path) -> Step:
     text = read_text(source, path)
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        _fail(source.plugin, f"{path} is no Python: {error}", "Correct the file.")
+    except UNREADABLE as error:
+        _fail(source.plugin, f"{path} is no Python: {error or type(error).__name__}", "Correct the file.")
     try:
         said = {name: _literal(tree, name) for name in ("needs", "phase", "transactional")}
-    except ValueError:
+    except (TypeError, *UNREADABLE):  # the first for a list as a key
         text = f"{path}: `needs`, `phase` and `transactional` are read without running the file"
         _fail(source.plugin, text, 'Write the value out: needs = {"contacts": "contacts_0002"}.')
     if not any(isinstance(node, ast.FunctionDef) and node.name == "upgrade" for node in tree.body):
@@ -115,7 +118,7 @@ def same_code(one: str, other: str) -> bool:
     """
     try:
         return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
-    except (SyntaxError, ValueError):
+    except UNREADABLE:
         return False
 
 
@@ -123,7 +126,7 @@ def is_expand(text: str) -> bool:
     """Tell whether a revision, by its text, leaves the release before it working."""
     try:
         return bool(_literal(ast.parse(text), "phase") == "expand")
-    except (SyntaxError, ValueError):
+    except UNREADABLE:
         return False
 
 

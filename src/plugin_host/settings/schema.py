@@ -142,6 +142,18 @@ class Limits(_Section, frozen=True, kw_only=True):
     ] = 0.2
 
 
+class Remote(_Section, frozen=True, kw_only=True):
+    """`[remote.<id>]`: a plugin that runs elsewhere. This release shows it, and refuses it as `remote_not_supported`."""
+
+    url: Annotated[
+        Annotated[
+            str,
+            Meta(pattern=r"^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)(/[^\s?#]*)?$(?![^a])"),
+        ],
+        Meta(description="Where it answers: `https`, or `http` on this machine; without a password."),
+    ]
+
+
 class Theme(_Section, frozen=True, kw_only=True):
     """`[theme]`: how the pages look."""
 
@@ -180,6 +192,10 @@ class Settings(_Section, frozen=True, kw_only=True):
     auth: Auth = Auth()
     limits: Limits = Limits()
     theme: Theme = Theme()
+    remote: Annotated[
+        dict[str, Remote],
+        Meta(description="`[remote.<id>]`: plugins that run elsewhere. Shown, and refused by this release."),
+    ] = {}
     plugins: Annotated[
         dict[str, dict[str, Any]],
         Meta(description="`[plugins.<id>]`: what the plugin's own settings struct says; the plugin checks it."),

@@ -6,6 +6,7 @@ from typing import Final
 
 from .making import FIX, GET, HEAD, Bad
 
+
 def broken_hook(plugin: str, what: str, body: str, says: str, **more: object) -> Bad:
     """Make a plugin whose `register_routes` has this body."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
@@ -101,7 +102,8 @@ HOOKS: Final = (
     Bad(
         plugin="grabs",
         what="hook that adds another plugin's permission",
-        hooks=f"{HEAD}\n@hookimpl\ndef register_permissions():\n    return [Permission(name='good.all', title='All')]\n",
+        hooks=f"{HEAD}\n@hookimpl\ndef register_permissions():\n"
+        "    return [Permission(name='good.all', title='All')]\n",
         state="refused",
         code="manifest_invalid",
         says="'good.all' is no name of a permission",
@@ -117,12 +119,28 @@ HOOKS: Final = (
         says="which is not a msgspec Struct type",
         way_out="msgspec Struct type",
     ),
-    broken_hook("hookraises", "hook that raises", "raise ValueError('boom')", "hook register_routes failed: ValueError: boom"),
+    broken_hook(
+        "hookraises", "hook that raises", "raise ValueError('boom')", "hook register_routes failed: ValueError: boom"
+    ),
     broken_hook("hookexits", "hook that exits", "raise SystemExit(3)", "hook register_routes failed: SystemExit: 3"),
-    broken_hook("hookstops", "hook with Ctrl+C", "raise KeyboardInterrupt", "hook register_routes failed: KeyboardInterrupt"),
-    broken_hook("hookdoom", "hook with an exception of its own kind", "raise type('Doom', (BaseException,), {})", "Doom"),
-    broken_hook("halfway", "generator that raises half-way", "yield get('/', permission='public')\nraise OSError('disc')", "OSError: disc"),
-    broken_hook("nonsense", "iterator that cannot be iterated", "return type('X', (), {'__iter__': lambda self: 1 / 0})()", "ZeroDivisionError"),
+    broken_hook(
+        "hookstops", "hook with Ctrl+C", "raise KeyboardInterrupt", "hook register_routes failed: KeyboardInterrupt"
+    ),
+    broken_hook(
+        "hookdoom", "hook with an exception of its own kind", "raise type('Doom', (BaseException,), {})", "Doom"
+    ),
+    broken_hook(
+        "halfway",
+        "generator that raises half-way",
+        "yield get('/', permission='public')\nraise OSError('disc')",
+        "OSError: disc",
+    ),
+    broken_hook(
+        "nonsense",
+        "iterator that cannot be iterated",
+        "return type('X', (), {'__iter__': lambda self: 1 / 0})()",
+        "ZeroDivisionError",
+    ),
     broken_hook("foreignservice", "asks for a service that nobody offers", "return HELLO", "NameError"),
     broken_hook(
         "million",
@@ -143,5 +161,3 @@ HOOKS: Final = (
         restart_needed=True,
     ),
 )
-
-

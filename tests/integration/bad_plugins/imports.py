@@ -6,6 +6,7 @@ from typing import Final
 
 from .making import FIX, GET, Bad
 
+
 def broken_import(plugin: str, what: str, code: str, says: str, way_out: str = FIX, **more: object) -> Bad:
     return Bad(
         plugin=plugin,
@@ -44,7 +45,9 @@ IMPORTS: Final = (
         "missing 1 required positional argument: 'host'",
         entry="host_class.hooks:Plugin",
     ),
-    broken_import("raises", "error", "raise RuntimeError('no luck')\n", "RuntimeError: no luck (host_raises/hooks.py:1)"),
+    broken_import(
+        "raises", "error", "raise RuntimeError('no luck')\n", "RuntimeError: no luck (host_raises/hooks.py:1)"
+    ),
     broken_import("exits", "sys.exit", "import sys\nsys.exit(3)\n", "SystemExit: 3"),
     broken_import("interrupts", "KeyboardInterrupt", "raise KeyboardInterrupt\n", "KeyboardInterrupt"),
     broken_import("generator", "GeneratorExit", "raise GeneratorExit\n", "GeneratorExit"),
@@ -54,7 +57,10 @@ IMPORTS: Final = (
     broken_import("memory", "MemoryError", "raise MemoryError\n", "MemoryError"),
     broken_import("recursion", "endless recursion", "def f():\n    return f()\n\nf()\n", "RecursionError"),
     broken_import(
-        "baseexc", "exception of its own kind", "class Doom(BaseException):\n    pass\n\nraise Doom('dark')\n", "Doom: dark"
+        "baseexc",
+        "exception of its own kind",
+        "class Doom(BaseException):\n    pass\n\nraise Doom('dark')\n",
+        "Doom: dark",
     ),
     broken_import(
         "unspeakable",
@@ -88,6 +94,10 @@ IMPORTS: Final = (
         way_out="limits.import_timeout",
         restart_needed=True,
     ),
-    Bad(plugin="slow", what="import of a second: slow, but sound", hooks=f"import time\n\ntime.sleep(1)\n{GET}", state="active"),
+    Bad(
+        plugin="slow",
+        what="import of a second: slow, but sound",
+        hooks=f"import time\n\ntime.sleep(1)\n{GET}",
+        state="active",
+    ),
 )
-

@@ -21,13 +21,27 @@ def bad_migration(plugin: str, what: str, text: str, says: str, way_out: str, **
 
 
 MIGRATIONS: Final = (
-    bad_migration("migraises", "revision that raises", "def upgrade():\n    raise ValueError('boom')\n", "boom", "orrect"),
-    bad_migration("migexits", "revision that exits", "def upgrade():\n    raise SystemExit(3)\n", "SystemExit", "orrect"),
-    bad_migration("migstops", "revision with Ctrl+C", "def upgrade():\n    raise KeyboardInterrupt\n", "KeyboardInterrupt", "orrect"),
+    bad_migration(
+        "migraises", "revision that raises", "def upgrade():\n    raise ValueError('boom')\n", "boom", "orrect"
+    ),
+    bad_migration(
+        "migexits", "revision that exits", "def upgrade():\n    raise SystemExit(3)\n", "SystemExit", "orrect"
+    ),
+    bad_migration(
+        "migstops",
+        "revision with Ctrl+C",
+        "def upgrade():\n    raise KeyboardInterrupt\n",
+        "KeyboardInterrupt",
+        "orrect",
+    ),
     bad_migration("migsyntax", "revision that is no Python", "def upgrade(:\n", "is no Python", "Correct the file"),
     bad_migration("migempty", "revision without upgrade", "x = 1\n", "no function upgrade()", "def upgrade()"),
     bad_migration(
-        "migimport", "revision that imports what is not there", "import no_such_library\n\ndef upgrade():\n    pass\n", "no_such_library", "orrect"
+        "migimport",
+        "revision that imports what is not there",
+        "import no_such_library\n\ndef upgrade():\n    pass\n",
+        "no_such_library",
+        "orrect",
     ),
     bad_migration(
         "migheads",
@@ -35,7 +49,10 @@ MIGRATIONS: Final = (
         "",
         "are both number 0001",
         "Give the younger one the next number",
-        files={"migrations/0001_a.py": CREATE.format("migheads_a"), "migrations/0001_b.py": CREATE.format("migheads_b")},
+        files={
+            "migrations/0001_a.py": CREATE.format("migheads_a"),
+            "migrations/0001_b.py": CREATE.format("migheads_b"),
+        },
     ),
     bad_migration(
         "miggap",
@@ -97,16 +114,37 @@ def bad_lifespan(plugin: str, what: str, body: str, says: str, **more: object) -
 
 
 START: Final = (
-    bad_start("noprinter", "start-up that raises", "raise ConnectionError('no printer')", "ConnectionError: no printer"),
-    bad_start("startplain", "plain start-up that raises", "raise ConnectionError('no disc')", "no disc", coroutine=False),
+    bad_start(
+        "noprinter", "start-up that raises", "raise ConnectionError('no printer')", "ConnectionError: no printer"
+    ),
+    bad_start(
+        "startplain", "plain start-up that raises", "raise ConnectionError('no disc')", "no disc", coroutine=False
+    ),
     bad_start("startexits", "start-up that exits", "raise SystemExit(3)", "SystemExit: 3"),
     bad_start("startstops", "start-up with Ctrl+C", "raise KeyboardInterrupt", "KeyboardInterrupt"),
     bad_start("startthread", "plain start-up that exits", "raise SystemExit(3)", "SystemExit: 3", coroutine=False),
-    bad_start("startdoom", "start-up with an exception of its own kind", "raise type('Doom', (BaseException,), {})", "Doom"),
-    bad_start("startcancel", "start-up that raises CancelledError", "import asyncio\nraise asyncio.CancelledError", "CancelledError"),
-    bad_start("startself", "start-up that cancels itself", "import asyncio\nasyncio.current_task().cancel()\nawait asyncio.sleep(9)", "CancelledError"),
     bad_start(
-        "starthangs", "start-up that never ends", "import asyncio\nawait asyncio.sleep(3600)", "took more than", code="time_limit", way_out="limits.startup_timeout"
+        "startdoom", "start-up with an exception of its own kind", "raise type('Doom', (BaseException,), {})", "Doom"
+    ),
+    bad_start(
+        "startcancel",
+        "start-up that raises CancelledError",
+        "import asyncio\nraise asyncio.CancelledError",
+        "CancelledError",
+    ),
+    bad_start(
+        "startself",
+        "start-up that cancels itself",
+        "import asyncio\nasyncio.current_task().cancel()\nawait asyncio.sleep(9)",
+        "CancelledError",
+    ),
+    bad_start(
+        "starthangs",
+        "start-up that never ends",
+        "import asyncio\nawait asyncio.sleep(3600)",
+        "took more than",
+        code="time_limit",
+        way_out="limits.startup_timeout",
     ),
     bad_start(
         "startsleeps",
@@ -117,7 +155,12 @@ START: Final = (
         way_out="limits.startup_timeout",
         coroutine=False,
     ),
-    bad_lifespan("lifefails", "lifespan that says it failed", "await send({'type': 'lifespan.startup.failed', 'message': 'no key'})", "no key"),
+    bad_lifespan(
+        "lifefails",
+        "lifespan that says it failed",
+        "await send({'type': 'lifespan.startup.failed', 'message': 'no key'})",
+        "no key",
+    ),
     bad_lifespan(
         "lifehangs",
         "lifespan that never answers",

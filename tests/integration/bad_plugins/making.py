@@ -35,9 +35,9 @@ class Bad:
     """A plugin that misbehaves, and what an operator must be told of it.
 
     `keys` are put into a sound plugin.json (None takes one out); `manifest` is written instead of it, as it is.
-    `hooks` is the text of hooks.py, `files` are others of the package, by path (None takes one out). `says` and `way_out` are words of
-    the reason. `culprits` (default: the id) and the words may name `{site}` and `{folders}`. `settings` is the
-    plugin's table in plugin-host.toml. `others` are built with it, and are not looked at.
+    `hooks` is the text of hooks.py, `files` are others of the package, by path (None takes one out). `says` and
+    `way_out` are words of the reason. `culprits` (default: the id) and the words may name `{site}` and `{folders}`.
+    `settings` is the plugin's table in plugin-host.toml. `others` are built with it, and are not looked at.
     """
 
     plugin: str

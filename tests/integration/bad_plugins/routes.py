@@ -6,6 +6,7 @@ from typing import Final
 
 from .making import HEAD, Bad
 
+
 def bad_route(plugin: str, what: str, text: str, code: str, says: str, way_out: str, **more: object) -> Bad:
     """Make a plugin whose routes are refused; `text` defines `routes`."""
     head = "" if text.startswith("from __future__") else HEAD
@@ -78,7 +79,8 @@ ROUTES: Final = (
     bad_route(
         "duplicate",
         "two handlers of one address",
-        ROUTE + '\n@get("/", permission="signed-in")\nasync def again() -> str:\n    return "again"\n\nroutes += [again]\n',
+        ROUTE
+        + '\n@get("/", permission="signed-in")\nasync def again() -> str:\n    return "again"\n\nroutes += [again]\n',
         "hook_invalid",
         "two handlers answer GET /api/duplicate",
         "Correct what register_routes returns",
@@ -105,7 +107,8 @@ routes = [first, second]
     bad_route(
         "mount",
         "mount that also answers what only begins alike",
-        "from litestar import asgi\nfrom litestar.types import Receive, Scope, Send\n\n@asgi('/', is_mount=True, opt={'permission': 'signed-in'}, copy_scope=True)\n"
+        "from litestar import asgi\nfrom litestar.types import Receive, Scope, Send\n\n"
+        "@asgi('/', is_mount=True, opt={'permission': 'signed-in'}, copy_scope=True)\n"
         "async def app(scope: Scope, receive: Receive, send: Send) -> None:\n    pass\n\nroutes = [app]\n",
         "hook_invalid",
         "is a mount",
@@ -179,9 +182,12 @@ routes = [first, second]
     bad_route(
         "misuse",
         "dependency under a name of the host's",
-        ROUTE.replace("async def hello()", "async def hello(db: str)").replace(
-            'permission="signed-in"', 'permission="signed-in", dependencies={"db": Provide(lambda: "x", sync_to_thread=False)}'
-        ).replace("\n@get", "\nfrom litestar.di import Provide\n@get", 1),
+        ROUTE.replace("async def hello()", "async def hello(db: str)")
+        .replace(
+            'permission="signed-in"',
+            'permission="signed-in", dependencies={"db": Provide(lambda: "x", sync_to_thread=False)}',
+        )
+        .replace("\n@get", "\nfrom litestar.di import Provide\n@get", 1),
         "hook_invalid",
         "declares 'db' in its dependencies",
         "Correct the routes",

@@ -100,15 +100,41 @@ CALLS: Final = (
     route("circular", "answer that holds itself", "x = []\nx.append(x)\nreturn {'x': x}"),
     route("statusless", "status that is none", "raise HTTPException(status_code=99)", 500),
     route("guarded", "guard that exits", "return {}", options=", guards=[leave]"),
-    route("handlerless", "exception handler that raises", "fail()", options=", exception_handlers={RuntimeError: fail}"),
-    route("handlerexit", "exception handler that exits", "fail()", options=", exception_handlers={RuntimeError: leave}"),
+    route(
+        "handlerless", "exception handler that raises", "fail()", options=", exception_handlers={RuntimeError: fail}"
+    ),
+    route(
+        "handlerexit", "exception handler that exits", "fail()", options=", exception_handlers={RuntimeError: leave}"
+    ),
     route("after", "hook after the request that raises", "return {}", options=", after_request=fail"),
     route("afterall", "hook after the answer that raises", "return {}", 200, BROKEN, options=", after_response=fail"),
-    route("background", "task after the answer that exits", "return Response({}, background=BackgroundTask(leave))", 200, BROKEN),
+    route(
+        "background",
+        "task after the answer that exits",
+        "return Response({}, background=BackgroundTask(leave))",
+        200,
+        BROKEN,
+    ),
     route("halfstream", "stream that breaks half-way", "return Stream(half())", 200, BROKEN, 500),
-    route("ownway", "task of its own that exits", "asyncio.create_task(wait_and_leave())\nawait asyncio.sleep(0.1)\nreturn {}", 200),
-    route("callback", "callback of the loop that exits", "asyncio.get_running_loop().call_soon(leave)\nawait asyncio.sleep(0.1)\nreturn {}", 200),
-    route("headers", "header with a line end", "return Response({}, headers={'x-bad': 'a\\r\\nset-cookie: b=c'})", 500, BROKEN),
+    route(
+        "ownway",
+        "task of its own that exits",
+        "asyncio.create_task(wait_and_leave())\nawait asyncio.sleep(0.1)\nreturn {}",
+        200,
+    ),
+    route(
+        "callback",
+        "callback of the loop that exits",
+        "asyncio.get_running_loop().call_soon(leave)\nawait asyncio.sleep(0.1)\nreturn {}",
+        200,
+    ),
+    route(
+        "headers",
+        "header with a line end",
+        "return Response({}, headers={'x-bad': 'a\\r\\nset-cookie: b=c'})",
+        500,
+        BROKEN,
+    ),
     application("appfails", "application that raises", "fail()"),
     application("appexits", "application that exits", "leave()"),
     application("appsilent", "application that answers nothing", "return", 500),
@@ -116,15 +142,54 @@ CALLS: Final = (
     application("apptypes", "message of a type that is none", "await send({'type': 'http.response.hello'})"),
     application("appbody", "body before the start", "await send(body())"),
     application("apptwice", "two starts", "await send(start())\nawait send(start())", 500, 200, BROKEN),
-    application("appafter", "body after the end", "await send(start())\nawait send(body())\nawait send(body())", 200, BROKEN),
+    application(
+        "appafter", "body after the end", "await send(start())\nawait send(body())\nawait send(body())", 200, BROKEN
+    ),
     application("apphalf", "application that raises after the start", "await send(start())\nfail()", 500, 200, BROKEN),
-    application("appends", "application that never ends its answer", "await send(start())\nawait send(body(more_body=True))", 200, 500, BROKEN),
-    application("appstatus", "status that is a word", "await send(start(status='fine'))\nawait send(body())", 500, BROKEN),
-    application("apptext", "headers as text", "await send(start(headers=[('a', 'b')]))\nawait send(body())", 500, BROKEN),
-    application("appinject", "application with a line end in a header", "await send(start(headers=[(b'a', b'b\\r\\nc: d')]))\nawait send(body())", 500, BROKEN),
-    application("apphuge", "header of a megabyte", "await send(start(headers=[(b'a', b'x' * 1_000_000)]))\nawait send(body())", 200, 500, BROKEN),
-    application("applength", "less than it announced", "await send(start(headers=[(b'content-length', b'99')]))\nawait send(body())", 200, 500, BROKEN),
-    application("appscope", "application that empties the scope", "scope.clear()\nawait send(start())\nawait send(body())", 200, 500),
+    application(
+        "appends",
+        "application that never ends its answer",
+        "await send(start())\nawait send(body(more_body=True))",
+        200,
+        500,
+        BROKEN,
+    ),
+    application(
+        "appstatus", "status that is a word", "await send(start(status='fine'))\nawait send(body())", 500, BROKEN
+    ),
+    application(
+        "apptext", "headers as text", "await send(start(headers=[('a', 'b')]))\nawait send(body())", 500, BROKEN
+    ),
+    application(
+        "appinject",
+        "application with a line end in a header",
+        "await send(start(headers=[(b'a', b'b\\r\\nc: d')]))\nawait send(body())",
+        500,
+        BROKEN,
+    ),
+    application(
+        "apphuge",
+        "header of a megabyte",
+        "await send(start(headers=[(b'a', b'x' * 1_000_000)]))\nawait send(body())",
+        200,
+        500,
+        BROKEN,
+    ),
+    application(
+        "applength",
+        "less than it announced",
+        "await send(start(headers=[(b'content-length', b'99')]))\nawait send(body())",
+        200,
+        500,
+        BROKEN,
+    ),
+    application(
+        "appscope",
+        "application that empties the scope",
+        "scope.clear()\nawait send(start())\nawait send(body())",
+        200,
+        500,
+    ),
 )
 
 HANGS: Final = route("hanging", "handler that never answers", "await asyncio.sleep(3600)", 503)
@@ -134,7 +199,9 @@ DEAF: Final = route(
     "while True:\n    try:\n        await asyncio.sleep(3600)\n    except asyncio.CancelledError:\n        pass",
     503,
 )
-SLEEPS: Final = route("sleeping", "plain handler that never answers", "time.sleep(3600)", 503, options=THREAD, word="def")
+SLEEPS: Final = route(
+    "sleeping", "plain handler that never answers", "time.sleep(3600)", 503, options=THREAD, word="def"
+)
 BLOCKS: Final = route("blocking", "asynchronous handler that blocks everybody", "time.sleep(0.7)\nreturn {}", 200)
 LEAKS: Final = Call(
     plugin="leaking",
@@ -153,8 +220,12 @@ def register_routes():
     return [handler, fine]
 """,
 )
-CROWDED: Final = route("crowded", "handler of which many are under way", "await asyncio.sleep(0.8)\nreturn {}", 200, 503)
-THREADS: Final = route("threading", "plain handlers that take every thread", "time.sleep(0.8)\nreturn {}", 200, options=THREAD, word="def")
+CROWDED: Final = route(
+    "crowded", "handler of which many are under way", "await asyncio.sleep(0.8)\nreturn {}", 200, 503
+)
+THREADS: Final = route(
+    "threading", "plain handlers that take every thread", "time.sleep(0.8)\nreturn {}", 200, options=THREAD, word="def"
+)
 SOCKETS: Final = Call(
     plugin="sockets",
     what="WebSockets that exit, raise and hang up twice",

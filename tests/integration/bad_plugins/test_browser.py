@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from .clashes import CLASHES
 from .conftest import Serve
+from .declared import DECLARED
 from .hooks import HOOKS
 from .imports import IMPORTS
 from .life import MIGRATIONS, START
@@ -24,7 +25,7 @@ QUICK = {
 """Some of each family that do not keep anybody waiting."""
 
 BAD: list[Bad] = [
-    bad for bad in (*FILES, *CLASHES, *IMPORTS, *HOOKS, *ROUTES, *MIGRATIONS, *START) if bad.plugin in QUICK
+    bad for bad in (*FILES, *DECLARED, *CLASHES, *IMPORTS, *HOOKS, *ROUTES, *MIGRATIONS, *START) if bad.plugin in QUICK
 ]
 
 

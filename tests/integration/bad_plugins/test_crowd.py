@@ -8,6 +8,7 @@ import pytest
 
 from .clashes import CLASHES
 from .conftest import Serve
+from .declared import DECLARED
 from .hooks import HOOKS
 from .imports import IMPORTS
 from .life import MIGRATIONS, START
@@ -18,7 +19,7 @@ from .serving import Asker, Host, healthy
 
 pytestmark = pytest.mark.slow
 
-CROWD = (*FILES, *CLASHES, *IMPORTS, *HOOKS, *ROUTES, *MIGRATIONS, *START)
+CROWD = (*FILES, *DECLARED, *CLASHES, *IMPORTS, *HOOKS, *ROUTES, *MIGRATIONS, *START)
 PARKED = [bad for bad in CROWD if bad.state != "active"]
 
 
@@ -59,13 +60,17 @@ def test_what_it_would_serve_is_not_there_and_the_healthy_one_is(bad: Bad, crowd
     assert crowd.get("/api/good").json() == {"hello": "world"}
 
 
-@pytest.mark.parametrize("bad", [bad for bad in PARKED if bad.plugin in ("raises", "migraises", "noprinter", "undeclared")], ids=name)
+@pytest.mark.parametrize(
+    "bad", [bad for bad in PARKED if bad.plugin in ("raises", "migraises", "noprinter", "undeclared")], ids=name
+)
 def test_trying_again_changes_nothing_until_it_is_mended(bad: Bad, crowd: Host) -> None:
     answer = crowd.post(f"/api/core/plugins/{bad.plugin}/retry")
     assert (answer.status_code, answer.json()["state"], answer.json()["reason"]["code"]) == (200, bad.state, bad.code)
 
 
-@pytest.mark.parametrize("bad", [bad for bad in PARKED if bad.plugin in ("raises", "hangs", "brokenjson", "starthangs")], ids=name)
+@pytest.mark.parametrize(
+    "bad", [bad for bad in PARKED if bad.plugin in ("raises", "hangs", "brokenjson", "starthangs")], ids=name
+)
 def test_an_operator_can_switch_it_off(bad: Bad, crowd: Host) -> None:
     answer = crowd.post(f"/api/core/plugins/{bad.plugin}/disable")
     assert (answer.status_code, answer.json()["state"]) == (200, "disabled")

@@ -55,7 +55,7 @@ def asker(vandalised: Host) -> Iterator[Asker]:
         yield asker
 
 
-@pytest.mark.parametrize("bad", (*VANDALS, *SICK), ids=name)
+@pytest.mark.parametrize("bad", [*VANDALS, *SICK], ids=name)
 def test_it_runs_and_so_does_everybody_else(bad: Bad, vandalised: Host, asker: Asker) -> None:
     assert vandalised.plugins()[bad.plugin]["state"] == "active"
     assert vandalised.get(f"/api/{bad.plugin}").json() == {"hello": "world"}

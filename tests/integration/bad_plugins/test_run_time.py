@@ -140,7 +140,9 @@ def test_plain_handlers_of_one_plugin_do_not_take_the_threads_of_another(host: H
         assert not all(wait.done() for wait in waits)
 
 
-@pytest.mark.parametrize(("path", "codes"), [("exits", (1006, 4500)), ("raises", (4500,)), ("twice", (1000,)), ("early", ())])
+@pytest.mark.parametrize(
+    ("path", "codes"), [("exits", (1006, 4500)), ("raises", (4500,)), ("twice", (1000,)), ("early", ())]
+)
 def test_a_bad_websocket_is_closed_and_harms_nobody(
     path: str, codes: tuple[int, ...], host: Host, watched: Asker
 ) -> None:
