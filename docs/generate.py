@@ -28,8 +28,7 @@ def settings() -> str:
     for row in describe_settings():
         variable = f"PLUGIN_HOST_{row.key.upper().replace('.', '__')}"
         default = f"default `{row.default}`" if row.default else "no default"
-        if row.key == "plugins":
-            variable += "__<ID>__<KEY>"
+        variable += {"plugins": "__<ID>__<KEY>", "remote": "__<ID>__URL"}.get(row.key, "")
         parts.append(f"## `{row.key}`\n\n{row.description}\n\nTakes {row.type}; {default}. Variable: `{variable}`\n")
     return "\n".join(parts)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin_host import registry
-from plugin_host.access.decisions import Decisions
 from plugin_host.core.api.health import FAULTS
-from plugin_host.core.assembly import Assembly, permissions_of
+from plugin_host.core.assembly import Assembly
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
-from plugin_host.core.planner import Planner, marks_of
+from plugin_host.core.planner import Planner
 from plugin_host.core.plugin import Core, CorePlugin
-from plugin_host.core.roster import Roster, record
-from plugin_host.core.standing import HostView, Standing, stand
+from plugin_host.core.roster import HostError, Roster, record
+from plugin_host.core.standing import HostView
+from plugin_host.core.standings import Standings
 from plugin_host.core.supervisor import Supervisor
 from plugin_host.core.wishes import Wishes
 from plugin_host.database import Database
@@ -34,10 +33,8 @@ from plugin_host.gateway.edge import Edge
 from plugin_host.gateway.gate import Gate
 from plugin_host.gateway.lifespans import Hosted
 from plugin_host.plugins import activation
-from plugin_host.plugins.generation import Generation
 from plugin_host.plugins.services import Offers
-from plugin_host.sdk.context import Access, Actor, Services, Work
-from plugin_host.sdk.errors import PluginFault, Reason
+from plugin_host.sdk.context import Actor, Services, Work
 from plugin_host.settings import Settings
 from plugin_host.supervision.breaker import retry_delay
 
@@ -47,18 +44,20 @@ if TYPE_CHECKING:
     import click
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from plugin_host.core.assembly import Running
     from plugin_host.core.planner import Look
+    from plugin_host.core.standing import Standing
+    from plugin_host.gateway.guard import Guard
     from plugin_host.migrations.runner import Outcome
     from plugin_host.plugins.consent import Asked
-    from plugin_host.plugins.plan import Candidate, Found, Plan, PlanEntry
+    from plugin_host.plugins.plan import Candidate, Plan
     from plugin_host.sdk.context import Users
     from plugin_host.sdk.contributions import Health
+    from plugin_host.sdk.errors import Reason
+
+__all__ = ["HostError", "PluginHost"]
 
 log = logging.getLogger("plugin_host")
-
-
-class HostError(Exception):
-    """The host cannot start: one sentence that says what to do."""
 
 
 class PluginHost(HostView):
@@ -89,8 +88,9 @@ class PluginHost(HostView):
         self.wishes = Wishes(self.planner)
         self._offers = Offers()
         self._supervisor = Supervisor(self.settings.limits, self._quarantine, self._save)
+        self._standings = Standings(self._guard)
         clock = self._supervisor.clock
-        self._assembly = Assembly(self.settings, self.database, self._offers, self._access, clock)
+        self._assembly = Assembly(self.settings, self.database, self._offers, self._standings.access, clock)
         self._front = Front(self, self.core, self._supervisor)
         self._gate = Gate(
             authenticate=self._front.authenticate,
@@ -106,13 +106,8 @@ class PluginHost(HostView):
             https=public_url.startswith("https:"),
         )
         self.asgi = Hosted(self._edge, self.lifespan, lambda: self._entered)
-        self._roster = Roster(self._assembly, self._gate, self._drain)
+        self._roster = Roster(self._assembly, self._gate, self.planner.starts, self._drain)
         self._entered = False
-        # What answers; beside it, while plugins change, what is to answer next, and what answered before.
-        self._standing: Standing | None = None
-        self._coming: Standing | None = None
-        self._leaving: Standing | None = None
-        self._number = 0
         self._retry_at: dt.datetime | None = None
         self._follower = Follower(self.database, self.reconcile, self._due)
         self._reconciling = asyncio.Lock()
@@ -153,25 +148,29 @@ class PluginHost(HostView):
     async def reconcile(self) -> Plan:
         """Go round: make what differs from what stands, swap, then stop what is no longer wanted."""
         async with self._reconciling:
-            await self.planner.begin(log.info)
+            await self.planner.tables.begin(log.info)
             await self._follower.note()
             look = await self.planner.look(self._roster.pin)
-            plan = self._leave_off(self._roster.remember(look.plan, look.records), look)
+            plan = self._roster.remember(look.plan, look.records)
+            # In safe mode nothing is learned: it is not the plugins' doing that these do not run.
+            first = self._standings.now is None and not self.planner.safe
+            plan = self._roster.leave_off(plan, look.records, first=first)
             with self.planner.starts.step("", "migrate"):
-                faults = await self.planner.faults(plan, log.info)
+                faults = await self.planner.tables.faults(plan, log.info)
             for plugin, reason in faults.items():
-                plan = self._park(plan, plugin, reason, look)
-            plan = await self.planner.with_orphans(plan)
-            plan = await self._assemble(plan, look)
-            self._coming = await self._stand(plan, look)  # start-up asks for decisions
-            plan = await self._start(plan, look)
-            self._leaving, self._standing = self._standing, await self._stand(plan, look)
-            self._dispatcher.swap(self._front.table(self._standing))
+                plan = self._roster.park(plan, plugin, reason, look.records)
+            plan = await self.planner.tables.with_orphans(plan)
+            plan = await self._roster.assemble(plan, look.records, CorePlugin(self.core, self))
+            await self._standings.prepare(plan, self._roster.running, self._consents(plan, look))
+            plan = await self._roster.start(plan, look.records, self.settings.limits.startup_timeout)
+            consents = self._consents(plan, look)
+            standing = await self._standings.swap(plan, self._roster.running, consents)
+            self._dispatcher.swap(self._front.table(standing))
             self._supervisor.watch({entry.id: plan.found[entry.id].candidate.folder for entry in plan.active})
             self._follower.arrived()
             await self._roster.retire({entry.id for entry in plan.active})
-            self._coming = self._leaving = None
-            await self._record(plan, look)
+            self._standings.settle()
+            await self._record(plan, look, consents)
             self.planner.starts.up()
         for warning in plan.warnings:
             log.warning("%s", warning)
@@ -191,7 +190,7 @@ class PluginHost(HostView):
             self.planner.starts.close()
             self._dispatcher.close()
             await self._roster.retire(set())
-            self._standing, self._entered = None, False
+            self._standings.now, self._entered = None, False
             await self.core.close()
             await self.database.close()
 
@@ -212,10 +211,10 @@ class PluginHost(HostView):
     @property
     def standing(self) -> Standing:
         """What stands now."""
-        if self._standing is None:
+        if self._standings.now is None:
             msg = "PluginHost is not running"
             raise RuntimeError(msg)
-        return self._standing
+        return self._standings.now
 
     @property
     def setup_required(self) -> bool:
@@ -240,7 +239,7 @@ class PluginHost(HostView):
 
     async def sizes(self) -> Mapping[str, Any]:
         """Say how much those keep whose package is not there, by plugin: `tables`, `rows`, `bytes`."""
-        return await self.planner.sizes(self.standing.generation.plan)
+        return await self.planner.tables.sizes(self.standing.generation.plan)
 
     def commands(self, plugin: str) -> Sequence[click.Command]:
         """Give the commands of an active plugin."""
@@ -254,52 +253,6 @@ class PluginHost(HostView):
 
     # -- how -----------------------------------------------------------------------------------------
 
-    def _leave_off(self, plan: Plan, look: Look) -> Plan:
-        """Leave off those of whom the process died when it was started before: see `supervision.starts`."""
-        marks = marks_of(look.records, plan)
-        # In safe mode nothing is learned: it is not the plugins' doing that these do not run.
-        first = self._standing is None and not self.planner.safe
-        for plugin, reason in (self.planner.starts.begin if first else self.planner.starts.judge)(marks).items():
-            log.error("plugin %s is quarantined: %s %s", plugin, reason.text, reason.way_out)
-            plan = plan.park(plugin, "quarantined", reason)
-        return plan
-
-    async def _assemble(self, plan: Plan, look: Look) -> Plan:
-        """Import and build whatever is to run and does not stand yet."""
-        permissions = permissions_of(plan)
-        for entry in plan.active:
-            if entry.id in self._roster.running or not _runs(plan, entry):
-                continue
-            try:
-                with self.planner.starts.step(entry.id, "import"):
-                    await self._roster.assemble(entry, self._source(plan, entry), permissions)
-            except PluginFault as fault:
-                plan = self._park(plan, entry.id, fault.reason, look)
-        return plan
-
-    def _source(self, plan: Plan, entry: PlanEntry) -> Found:
-        found = plan.found[entry.id]
-        return activation.with_object(found, CorePlugin(self.core, self)) if entry.id == "core" else found
-
-    async def _start(self, plan: Plan, look: Look) -> Plan:
-        for entry in plan.active:
-            if not _runs(plan, entry):
-                continue
-            try:
-                with self.planner.starts.step(entry.id, "start"):
-                    await self._roster.start(entry.id, self.settings.limits.startup_timeout)
-            except PluginFault as fault:
-                plan = self._park(plan, entry.id, fault.reason, look)
-        for entry in plan.active:
-            plan = plan.change(entry.id, verified="built")
-        return plan
-
-    def _park(self, plan: Plan, plugin: str, reason: Reason, look: Look) -> Plan:
-        if plugin == "core":
-            msg = f"core cannot start: {reason.text} {reason.way_out}"
-            raise HostError(msg)
-        return self._roster.park(plan, plugin, reason, look.records)
-
     def _check_strict(self, plan: Plan) -> None:
         """With `loader.strict` refuse to start while a plugin is parked by a fault of its own."""
         faulty = [entry for entry in plan.entries if entry.state in FAULTS]
@@ -308,27 +261,8 @@ class PluginHost(HostView):
             msg = f"loader.strict is set and not every plugin runs: {told}"
             raise HostError(msg)
 
-    async def _stand(self, plan: Plan, look: Look) -> Standing:
-        """Make what stands of a plan, in a thread: it reads files. Until then the old one stays."""
-        self._number += 1
-        running = {entry.id: self._roster.running[entry.id] for entry in plan.active}
-        consents = self._consents(plan, look)
-        for plugin, (asked, granted) in consents.items():
-            plan = plan.change(plugin, awaiting=(asked - granted).names)
-        generation = Generation(
-            number=self._number,
-            plan=plan,
-            apps={
-                plugin: self._supervisor.guard(plugin, each.built.app, plan.found[plugin].candidate.folder)
-                for plugin, each in running.items()
-            },
-            declared={plugin: each.declared for plugin, each in running.items()},
-            routes={plugin: each.built.routes for plugin, each in running.items()},
-            timings={plugin: each.relay.timings for plugin, each in running.items()},
-        )
-        if self._coming is not None and self._coming.generation.apps == generation.apps:
-            return dataclasses.replace(self._coming, generation=generation)
-        return await asyncio.to_thread(stand, generation, consents)
+    def _guard(self, plugin: str, running: Running, plan: Plan) -> Guard:
+        return self._supervisor.guard(plugin, running.built.app, plan.found[plugin].candidate.folder)
 
     def _consents(self, plan: Plan, look: Look) -> dict[str, tuple[Asked, Asked]]:
         by_default = self.settings.loader.default == "enable"
@@ -338,9 +272,8 @@ class PluginHost(HostView):
         if not await self._dispatcher.drain(plugin, self.settings.server.graceful_timeout):
             self._supervisor.cut(plugin)
 
-    async def _record(self, plan: Plan, look: Look) -> None:
+    async def _record(self, plan: Plan, look: Look, consents: Mapping[str, tuple[Asked, Asked]]) -> None:
         """Keep the outcome, so that commands without a running host can tell what only an import shows."""
-        consents = self._consents(plan, look)
         async with self._assembly.work("core") as work:
             await record(work.db, plan, consents)
             await registry.account(work.db, self._accounts(plan))
@@ -365,16 +298,3 @@ class PluginHost(HostView):
     def _due(self) -> bool:
         """Tell whether a quarantine has ended."""
         return self._retry_at is not None and dt.datetime.now(dt.UTC) >= self._retry_at
-
-    def _access(self, work: Work) -> Access:
-        plugin = work.plugin
-        stands = (each for each in (self._standing, self._coming, self._leaving) if each is not None)
-        standing = next((each for each in stands if plugin in each.generation.apps), None) or self.standing
-        within = None if plugin == "core" else standing.reach.get(plugin, frozenset())
-        return Decisions(work.actor, standing.snapshot, work.unit, within)
-
-
-def _runs(plan: Plan, entry: PlanEntry) -> bool:
-    """Tell whether an entry is still to run: something that it requires may have been parked meanwhile."""
-    now = plan.entry(entry.id)
-    return now is not None and now.state == "active"

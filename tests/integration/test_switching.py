@@ -213,6 +213,22 @@ def events() -> list[str]:
     return list(sys.modules["coming"].EVENTS)
 
 
+async def test_requests_that_are_let_in_while_their_plugin_is_switched_off_are_answered(host: PluginHost) -> None:
+    """Whoever was before the switch is served, however far it had come; whoever came after it gets 404."""
+    async with signed_in(host, "vera", ("coming.viewer",)) as browser:
+        answers: Counter[int] = Counter()
+        for n in range(20):
+            switching = asyncio.create_task(host.wish("coming", "disabled"))
+            asked = []
+            while not switching.done():
+                asked.append(asyncio.create_task(browser.get("/api/coming/")))
+                await asyncio.sleep(0.0005 * (n % 4))
+            await switching
+            answers.update(answer.status_code for answer in await asyncio.gather(*asked))
+            await host.wish("coming", "enabled")
+        assert set(answers) == {200, 404}
+
+
 async def test_a_request_under_way_ends_and_then_its_plugin_is_stopped(
     tmp_path: Path, folder_plugin: Callable[..., Path]
 ) -> None:

@@ -105,6 +105,11 @@ def test_all_roots_are_named() -> None:
     assert reason(plan, "aa").culprits == ("bb", "cc")
 
 
+def test_a_root_that_is_found_out_later_is_named_too() -> None:
+    plan = resolve([found("aa", {"bb": "", "cc": ""}), faulty("bb"), found("cc", conflicts=("dd",)), found("dd")])
+    assert reason(plan, "aa").culprits == ("bb", "cc")
+
+
 def test_if_core_cannot_run_nothing_can() -> None:
     broken = msgspec.structs.replace(core(), fault=faulty("core").fault)
     assert verdict(resolve([broken, found("aa")]), "aa") == ("blocked", "dependency_inactive")

@@ -198,7 +198,7 @@ async def _seen(config: str | None, app: str | None) -> tuple[Plan, dict[str, di
     planner = open_planner(config, app)
     try:
         made = await planner.verified()
-        return made, await planner.accounts(), await planner.sizes(made)
+        return made, await planner.accounts(), await planner.tables.sizes(made)
     finally:
         await planner.database.close()
 

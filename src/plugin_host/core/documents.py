@@ -60,6 +60,7 @@ def plugin_row(
         "timings": dict(timings[entry.id]) if timings is not None and entry.id in timings else None,
         "source": entry.source,
         "place": entry.place,
+        "isolation": entry.isolation,
         "dependents": entry.dependents,
         "restart_needed": entry.restart_needed,
         "account": account,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,29 +16,24 @@ import msgspec
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from plugin_host import registry
-from plugin_host.database import DatabaseError
-from plugin_host.migrations.removal import sizes
-from plugin_host.migrations.runner import Outcome, Runner, Source
+from plugin_host.core.tables import FOLDER, Tables
 from plugin_host.plugins.consent import Asked, Consent, asked_by, required
 from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
 from plugin_host.plugins.preflight import takes_the_place
 from plugin_host.plugins.resolver import resolve
-from plugin_host.sdk.errors import Reason
 from plugin_host.supervision.starts import Starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from plugin_host.database import Database
-    from plugin_host.migrations.belongings import Size
     from plugin_host.migrations.planning import MigrationPlan
-    from plugin_host.plugins.plan import Candidate, Found, Plan, PlanEntry, State
+    from plugin_host.migrations.runner import Outcome
+    from plugin_host.plugins.plan import Candidate, Found, Plan, State
     from plugin_host.registry import Record
+    from plugin_host.sdk.errors import Reason
     from plugin_host.settings import Settings
-
-FOLDER: Final = Path(__file__).parent
-"""Where core's own manifest is."""
 
 # What is found out only by running the plugin parks it as quarantined; a fault in what it says, as refused.
 _STATES: Final[dict[str, State]] = {
@@ -101,6 +95,7 @@ class Planner:
         self._candidates = tuple(candidates)
         self._replaces = replaces
         self.safe = safe
+        self.tables = Tables(settings, database)
         self.starts = Starts(Path(settings.data_dir) / "starting.json")
 
     def trying(self, candidates: Sequence[Candidate]) -> Planner:
@@ -157,9 +152,10 @@ class Planner:
         look = await self.look()
         plan = look.plan
         left_off = self.starts.judge(marks_of(look.records, plan))
+        tried = {candidate.id for candidate in self._candidates}  # what became of the installed one says nothing of it
         for plugin, record in look.records.items():
             entry, outcome = plan.entry(plugin), record.outcome
-            if entry is None or entry.state != "active":
+            if entry is None or entry.state != "active" or plugin in tried:
                 continue
             if outcome.version != entry.version:
                 plan = plan.change(plugin, restart_needed=outcome.state == "active")
@@ -170,76 +166,20 @@ class Planner:
             plan = plan.change(plugin, verified="built", awaiting=tuple(dict.fromkeys((*entry.awaiting, *waits))))
         for plugin, reason in left_off.items():
             plan = plan.park(plugin, "quarantined", reason)
-        return await self.with_orphans(await asyncio.to_thread(self._with_tables, plan))
-
-    async def with_orphans(self, plan: Plan) -> Plan:
-        """Add those whose tables are there and whose package is not."""
-        for plugin in await asyncio.to_thread(Runner(self.database).state):
-            if plan.entry(plugin) is None:
-                reason = Reason(
-                    code="package_missing",
-                    text=f"The tables of {plugin} are here, its package is not.",
-                    culprits=(plugin,),
-                    way_out="Install the package again to go on where it stood, or run "
-                    f"plugin-host plugins purge {plugin} to remove what is kept.",
-                )
-                plan = plan.park(plugin, "orphaned", reason)
-        return plan
+        return await self.tables.tell(plan, state_of)
 
     async def accounts(self) -> dict[str, dict[str, Any]]:
         """Give what each plugin took, as the process said that wrote last."""
         return {plugin: row.account for plugin, row in (await self._records()).items() if row.account is not None}
 
-    async def sizes(self, plan: Plan) -> dict[str, Size]:
-        """Say how much those keep whose package is not there."""
-        orphans = [entry.id for entry in plan.entries if entry.state == "orphaned"]
-        return await asyncio.to_thread(sizes, self.database, orphans)
-
     async def pending(self) -> MigrationPlan:
         """Say which revisions `migrate` would apply. Writes nothing."""
-        sources = _sources(await self.plan())
-        return await asyncio.to_thread(Runner(self.database).pending, sources)
+        return await self.tables.pending(await self.plan())
 
     async def migrate(self, plugin: str | None, to: str | None, progress: Callable[[str], None] | None) -> Outcome:
         """Bring the tables of those that may run up to date."""
-        self.prepare()
-        return await self._upgrade(await self.plan(), plugin, to, progress)
-
-    async def faults(self, plan: Plan, progress: Callable[[str], None]) -> Mapping[str, Reason]:
-        """Migrate, or only look where `migrations.on_start` says so; tell who cannot run on the tables there are.
-
-        New revisions of a plugin whose code is an older one in this process wait for the restart.
-        """
-        plan = dataclasses.replace(plan, entries=tuple(each for each in plan.entries if not each.restart_needed))
-        if self.settings.migrations.on_start == "auto":
-            return (await self._upgrade(plan, None, None, progress)).faults
-        pending = await asyncio.to_thread(Runner(self.database).pending, _sources(plan))
-        return {**_pending_reasons(pending), **pending.faults}
-
-    async def begin(self, progress: Callable[[str], None]) -> None:
-        """See that core's own tables are there and up to date, before anything is read from them."""
-        self.prepare()
-        if self.settings.migrations.on_start == "auto":
-            await self._upgrade(await asyncio.to_thread(self._resolve, {}, _as_found), "core", None, progress)
-
-    async def _upgrade(
-        self, plan: Plan, plugin: str | None, to: str | None, progress: Callable[[str], None] | None
-    ) -> Outcome:
-        runner = Runner(self.database)
-        return await asyncio.to_thread(runner.upgrade, _sources(plan), plugin=plugin, to=to, progress=progress)
-
-    def prepare(self) -> None:
-        """Make the data folder, readable by its owner only, and what the database needs before its tables."""
-        path = Path(self.settings.data_dir)
-        try:
-            if self.database.path is not None:
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                Path(self.database.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.database.prepare()
-        except (OSError, sqlite3.Error, OperationalError) as error:
-            told = str(error.orig if isinstance(error, OperationalError) else error).strip().splitlines()[0]
-            msg = f"the data folder {path} or the database cannot be used ({told}): check data_dir and database"
-            raise DatabaseError(msg) from error
+        self.tables.prepare()
+        return await self.tables.upgrade(await self.plan(), plugin, to, progress)
 
     def _resolve(self, wishes: Mapping[str, str], pin: Callable[[Found], Found]) -> Plan:
         loader = self.settings.loader
@@ -254,18 +194,6 @@ class Planner:
         read_all = [pin(read(candidate)) for candidate in candidates]
         plan = resolve(read_all, disabled=loader.disabled, wishes=wishes, safe=self.safe)
         return dataclasses.replace(plan, warnings=(*found.warnings, *plan.warnings))
-
-    def _with_tables(self, plan: Plan) -> Plan:
-        """Lay over a plan what the tables tell: which revisions wait, and whose do not fit."""
-        pending = Runner(self.database).pending(_sources(plan))
-        reasons = dict(pending.faults)
-        if self.settings.migrations.on_start == "check":
-            reasons = {**_pending_reasons(pending), **reasons}
-        for plugin, revisions in _revisions(pending).items():
-            plan = plan.change(plugin, pending=revisions)
-        for plugin, reason in reasons.items():
-            plan = plan.park(plugin, state_of(reason), reason)
-        return plan
 
     async def _records(self) -> dict[str, Record]:
         """Ask the registry, which may have no tables yet, or not even a file: asking must not make one."""
@@ -289,39 +217,3 @@ def marks_of(records: Mapping[str, Record], plan: Plan) -> dict[str, str]:
 def consent_of(record: Record) -> Consent:
     """Read what a record says of the consent."""
     return Consent() if record.consent is None else msgspec.json.decode(record.consent, type=Consent)
-
-
-def _sources(plan: Plan) -> list[Source]:
-    """Say where the revisions of those that may run are, core's first."""
-    return [_source(plan, entry) for entry in plan.active]
-
-
-def _source(plan: Plan, entry: PlanEntry) -> Source:
-    package = plan.found[entry.id].candidate.folder
-    revisions = package / "migrations" if package is not None else None
-    return Source(
-        plugin=entry.id,
-        folder=revisions if revisions is not None and revisions.is_dir() else None,
-        requires=tuple(need for need in entry.requires if need != "core"),
-        version=entry.version or "",
-    )
-
-
-def _revisions(pending: MigrationPlan) -> dict[str, tuple[str, ...]]:
-    """Name the revisions that wait, by plugin."""
-    waiting: dict[str, tuple[str, ...]] = {}
-    for step in pending.steps:
-        waiting[step.plugin] = (*waiting.get(step.plugin, ()), step.revision)
-    return waiting
-
-
-def _pending_reasons(pending: MigrationPlan) -> dict[str, Reason]:
-    return {
-        plugin: Reason(
-            code="migration_pending",
-            text=f"The tables of {plugin} are not up to date: {', '.join(revisions)} would have to run.",
-            culprits=(plugin,),
-            way_out="Run plugin-host migrate, then start again.",
-        )
-        for plugin, revisions in _revisions(pending).items()
-    }

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from plugin_host import registry
-from plugin_host.core.planner import state_of
+from plugin_host.core.assembly import permissions_of
+from plugin_host.core.planner import marks_of, state_of
 from plugin_host.plugins import importing
+from plugin_host.plugins.activation import with_object
 from plugin_host.plugins.consent import Asked, Consent, asked_by
 from plugin_host.sdk.errors import PluginFault, Reason
 
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from plugin_host.core.assembly import Assembly, Permissions, Running
+    from plugin_host.core.assembly import Assembly, Running
     from plugin_host.gateway.gate import Gate
     from plugin_host.plugins.plan import Found, Plan, PlanEntry
     from plugin_host.registry import Record
+    from plugin_host.supervision.starts import Starts
 
 log = logging.getLogger("plugin_host")
 
@@ -53,13 +56,24 @@ class Failure:
     hangs: bool = False
 
 
-class Roster:
-    """Activates, starts and stops plugins. `drain` waits for the requests of one that was taken off the table."""
+class HostError(Exception):
+    """The host cannot start: one sentence that says what to do."""
 
-    def __init__(self, assembly: Assembly, gate: Gate, drain: Callable[[str], Awaitable[object]]) -> None:
+
+class Roster:
+    """Activates, starts and stops plugins.
+
+    `starts` is the journal of what is being done; `drain` waits for the requests of a plugin that was taken off the
+    table.
+    """
+
+    def __init__(
+        self, assembly: Assembly, gate: Gate, starts: Starts, drain: Callable[[str], Awaitable[object]]
+    ) -> None:
         self.running: dict[str, Running] = {}
         self._assembly = assembly
         self._gate = gate
+        self._starts = starts
         self._drain = drain
         self._started: set[str] = set()
         self._loaded: dict[str, Loaded] = {}
@@ -99,7 +113,10 @@ class Roster:
         return plan
 
     def park(self, plan: Plan, plugin: str, reason: Reason, records: Mapping[str, Record]) -> Plan:
-        """Park a plugin that failed, and remember it."""
+        """Park a plugin that failed, and remember it. Raises `HostError` for core."""
+        if plugin == "core":
+            msg = f"core cannot start: {reason.text} {reason.way_out}"
+            raise HostError(msg)
         retries = records[plugin].retries if plugin in records else 0
         hangs = reason.code == LEFT_BEHIND and plugin not in self._loaded
         self._failures[plugin] = Failure(reason, retries, mark_of(plan.found[plugin]), hangs)
@@ -108,22 +125,52 @@ class Roster:
         plan = plan.park(plugin, state, reason)
         return plan.change(plugin, restart_needed=True) if hangs else plan
 
-    async def assemble(self, entry: PlanEntry, found: Found, permissions: Permissions) -> None:
-        """Import and build one plugin; what it requires stands already. Raises `PluginFault`."""
-        mark = mark_of(found)
-        self.running[entry.id] = await self._assembly.assemble(entry, found, self._gate, permissions)
-        self._loaded[entry.id] = Loaded(found, mark)
+    def leave_off(self, plan: Plan, records: Mapping[str, Record], *, first: bool) -> Plan:
+        """Leave off those of whom the process died when it was started before, and begin the journal if it is `first`.
 
-    async def start(self, plugin: str, limit: float) -> None:
-        """Start one plugin, if it is not started. Raises `PluginFault`; it is then stopped again."""
-        if plugin in self._started:
-            return
-        try:
-            await self.running[plugin].start(limit)
-        except PluginFault:
-            await self._stop(plugin)
-            raise
-        self._started.add(plugin)
+        See `supervision.starts`.
+        """
+        marks = marks_of(records, plan)
+        for plugin, reason in (self._starts.begin(marks) if first else self._starts.judge(marks)).items():
+            log.error("plugin %s is quarantined: %s %s", plugin, reason.text, reason.way_out)
+            plan = plan.park(plugin, "quarantined", reason)
+        return plan
+
+    async def assemble(self, plan: Plan, records: Mapping[str, Record], core: object) -> Plan:
+        """Import and build whatever is to run and does not stand yet; `core` is the object of core's hooks."""
+        permissions = permissions_of(plan)
+        for entry in plan.active:
+            if entry.id in self.running or not _runs(plan, entry):
+                continue
+            found = plan.found[entry.id]
+            source = with_object(found, core) if entry.id == "core" else found
+            mark = mark_of(found)
+            try:
+                with self._starts.step(entry.id, "import"):
+                    running = await self._assembly.assemble(entry, source, self._gate, permissions)
+            except PluginFault as fault:
+                plan = self.park(plan, entry.id, fault.reason, records)
+            else:
+                self.running[entry.id] = running
+                self._loaded[entry.id] = Loaded(found, mark)
+        return plan
+
+    async def start(self, plan: Plan, records: Mapping[str, Record], limit: float) -> Plan:
+        """Start whatever is not started, each within `limit` seconds; what fails is stopped again."""
+        for entry in plan.active:
+            if entry.id in self._started or not _runs(plan, entry):
+                continue
+            try:
+                with self._starts.step(entry.id, "start"):
+                    await self.running[entry.id].start(limit)
+            except PluginFault as fault:
+                await self._stop(entry.id)
+                plan = self.park(plan, entry.id, fault.reason, records)
+            else:
+                self._started.add(entry.id)
+        for entry in plan.active:
+            plan = plan.change(entry.id, verified="built")
+        return plan
 
     async def retire(self, wanted: Collection[str]) -> None:
         """Stop what runs and is not wanted, those that depend on others first, once their requests are through."""
@@ -150,6 +197,12 @@ class Roster:
         running = self.running.pop(plugin)
         await running.stop()
         self._assembly.forget(plugin)
+
+
+def _runs(plan: Plan, entry: PlanEntry) -> bool:
+    """Tell whether an entry is still to run: something that it requires may have been parked meanwhile."""
+    now = plan.entry(entry.id)
+    return now is not None and now.state == "active"
 
 
 def mark_of(found: Found) -> tuple[object, ...]:

@@ -141,8 +141,9 @@ class Plan:
             missing = PlanEntry(id=id, name=id, version=None, source="missing", place="", state=state, reason=reason)
             return dataclasses.replace(self, entries=arrange((*self.entries, missing)))
         verdicts: dict[str, tuple[State, Reason]] = {id: (state, reason)}
-        runs = {entry.id: entry.requires for entry in self.entries if entry.state == "active"}
-        for held, roots in held_up(runs, {id}).items():
+        down = {id, *(entry.id for entry in self.entries if entry.state not in {"active", "blocked"})}
+        runs = {entry.id: entry.requires for entry in self.entries if entry.id not in down}
+        for held, roots in held_up(runs, down).items():
             verdicts[held] = ("blocked", waiting(held, runs[held], roots))
         return dataclasses.replace(self, entries=arrange(tuple(_judged(entry, verdicts) for entry in self.entries)))
 

@@ -143,7 +143,7 @@ class Limits(_Section, frozen=True, kw_only=True):
 
 
 class Remote(_Section, frozen=True, kw_only=True):
-    """`[remote.<id>]`: a plugin that runs elsewhere. This release shows it, and refuses it as `remote_not_supported`."""
+    """`[remote.<id>]`: a plugin that runs elsewhere. Shown, and refused by this release: `remote_not_supported`."""
 
     url: Annotated[
         Annotated[

@@ -168,13 +168,12 @@ def test_the_host_ends_with_requests_that_never_end(host: Host) -> None:
 
 
 def until_parked(host: Host, plugin: str) -> dict[str, object]:
-    """Call a plugin until it does not run any more; give how it is shown."""
+    """Call a plugin until it is more than it may fail, and wait until it does not run; give how it is shown."""
     for _ in range(NEVER):
-        host.get(f"/api/{plugin}/")
-        entry = host.plugins()[plugin]
-        if entry["state"] != "active":
-            return entry
-    return entry
+        if host.get(f"/api/{plugin}/").json()["type"].endswith("runtime_errors"):
+            break
+    eventually(lambda: host.plugins()[plugin]["state"] != "active")
+    return host.plugins()[plugin]
 
 
 def eventually(ask: Callable[[], bool]) -> bool:

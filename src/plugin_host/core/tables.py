@@ -1,0 +1,156 @@
+"""What the tables tell a plan, and bringing them up to date: the migration runner, asked about plans."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy.exc import OperationalError
+
+from plugin_host.database import DatabaseError
+from plugin_host.migrations.removal import sizes
+from plugin_host.migrations.runner import Outcome, Runner, Source
+from plugin_host.sdk.errors import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from plugin_host.database import Database
+    from plugin_host.migrations.belongings import Size
+    from plugin_host.migrations.planning import MigrationPlan
+    from plugin_host.plugins.plan import Plan, PlanEntry
+    from plugin_host.settings import Settings
+
+FOLDER: Final = Path(__file__).parent
+"""Where core's own manifest is."""
+
+
+class Tables:
+    """The tables of every plugin in one database."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+
+    async def pending(self, plan: Plan) -> MigrationPlan:
+        """Say which revisions would be applied. Writes nothing."""
+        return await asyncio.to_thread(Runner(self._database).pending, _sources(plan))
+
+    async def upgrade(
+        self, plan: Plan, plugin: str | None, to: str | None, progress: Callable[[str], None] | None
+    ) -> Outcome:
+        """Bring the tables of those that may run up to date."""
+        runner = Runner(self._database)
+        return await asyncio.to_thread(runner.upgrade, _sources(plan), plugin=plugin, to=to, progress=progress)
+
+    async def begin(self, progress: Callable[[str], None]) -> None:
+        """See that core's own tables are there and up to date, before anything is read from them."""
+        self.prepare()
+        if self._settings.migrations.on_start == "auto":
+            core = Source(plugin="core", folder=FOLDER / "migrations", version=_version())
+            runner = Runner(self._database)
+            await asyncio.to_thread(runner.upgrade, [core], plugin="core", to=None, progress=progress)
+
+    async def faults(self, plan: Plan, progress: Callable[[str], None]) -> Mapping[str, Reason]:
+        """Migrate, or only look where `migrations.on_start` says so; tell who cannot run on the tables there are.
+
+        New revisions of a plugin whose code is an older one in this process wait for the restart.
+        """
+        fresh = [_source(plan, entry) for entry in plan.active if not entry.restart_needed]
+        runner = Runner(self._database)
+        if self._settings.migrations.on_start == "auto":
+            return (await asyncio.to_thread(runner.upgrade, fresh, progress=progress)).faults
+        return self._reasons(await asyncio.to_thread(runner.pending, fresh))
+
+    async def tell(self, plan: Plan, state_of: Callable[[Reason], str]) -> Plan:
+        """Lay over a plan which revisions wait, whose do not fit, and whose tables are there without a package."""
+        pending = await self.pending(plan)
+        for plugin, revisions in _revisions(pending).items():
+            plan = plan.change(plugin, pending=revisions)
+        for plugin, reason in self._reasons(pending).items():
+            plan = plan.park(plugin, state_of(reason), reason)  # type: ignore[arg-type] # a state, by its name
+        return await self.with_orphans(plan)
+
+    async def with_orphans(self, plan: Plan) -> Plan:
+        """Add those whose tables are there and whose package is not."""
+        for plugin in await asyncio.to_thread(Runner(self._database).state):
+            if plan.entry(plugin) is None:
+                reason = Reason(
+                    code="package_missing",
+                    text=f"The tables of {plugin} are here, its package is not.",
+                    culprits=(plugin,),
+                    way_out="Install the package again to go on where it stood, or run "
+                    f"plugin-host plugins purge {plugin} to remove what is kept.",
+                )
+                plan = plan.park(plugin, "orphaned", reason)
+        return plan
+
+    async def sizes(self, plan: Plan) -> dict[str, Size]:
+        """Say how much those keep whose package is not there."""
+        orphans = [entry.id for entry in plan.entries if entry.state == "orphaned"]
+        return await asyncio.to_thread(sizes, self._database, orphans)
+
+    def prepare(self) -> None:
+        """Make the data folder, readable by its owner only, and what the database needs before its tables."""
+        path = Path(self._settings.data_dir)
+        try:
+            if self._database.path is not None:
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                Path(self._database.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._database.prepare()
+        except (OSError, sqlite3.Error, OperationalError) as error:
+            told = str(error.orig if isinstance(error, OperationalError) else error).strip().splitlines()[0]
+            msg = f"the data folder {path} or the database cannot be used ({told}): check data_dir and database"
+            raise DatabaseError(msg) from error
+
+    def _reasons(self, pending: MigrationPlan) -> dict[str, Reason]:
+        reasons = dict(pending.faults)
+        if self._settings.migrations.on_start == "check":
+            reasons = {**_pending_reasons(pending), **reasons}
+        return reasons
+
+
+def _version() -> str:
+    try:
+        return metadata.version("plugin-host")
+    except metadata.PackageNotFoundError:  # run from a source folder that is not installed
+        return ""
+
+
+def _sources(plan: Plan) -> list[Source]:
+    """Say where the revisions of those that may run are, core's first."""
+    return [_source(plan, entry) for entry in plan.active]
+
+
+def _source(plan: Plan, entry: PlanEntry) -> Source:
+    package = plan.found[entry.id].candidate.folder
+    revisions = package / "migrations" if package is not None else None
+    return Source(
+        plugin=entry.id,
+        folder=revisions if revisions is not None and revisions.is_dir() else None,
+        requires=tuple(need for need in entry.requires if need != "core"),
+        version=entry.version or "",
+    )
+
+
+def _revisions(pending: MigrationPlan) -> dict[str, tuple[str, ...]]:
+    """Name the revisions that wait, by plugin."""
+    waiting: dict[str, tuple[str, ...]] = {}
+    for step in pending.steps:
+        waiting[step.plugin] = (*waiting.get(step.plugin, ()), step.revision)
+    return waiting
+
+
+def _pending_reasons(pending: MigrationPlan) -> dict[str, Reason]:
+    return {
+        plugin: Reason(
+            code="migration_pending",
+            text=f"The tables of {plugin} are not up to date: {', '.join(revisions)} would have to run.",
+            culprits=(plugin,),
+            way_out="Run plugin-host migrate, then start again.",
+        )
+        for plugin, revisions in _revisions(pending).items()
+    }
