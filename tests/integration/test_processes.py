@@ -175,3 +175,31 @@ def test_an_interrupt_while_it_starts_stops_it(tmp_path: Path, folder_plugin: Ca
     finally:
         process.kill()
         process.communicate(timeout=20)
+
+
+def becomes(address: str, status: str) -> bool:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if eventually(lambda: ready(address)) == status:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_a_change_of_a_plugins_file_restarts_the_server_in_development(
+    start: Start, folder_plugin: Callable[..., Path]
+) -> None:
+    folder = folder_plugin("hello", "")
+    process, address = start("--reload", PLUGIN_HOST_LOADER__FOLDERS=f'["{folder}"]')
+    assert becomes(address, "ok")
+    time.sleep(1)  # it has to look once before it can see a change
+    folder_plugin("hello", "raise RuntimeError('no such luck')")
+    assert becomes(address, "degraded")
+    time.sleep(1)
+    (folder / "hello" / "__init__.py").write_text("")
+    assert becomes(address, "ok")
+    time.sleep(1)
+    folder_plugin("hello", "", requires={"core": ">=9"})  # a manifest counts as well
+    assert becomes(address, "degraded")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0

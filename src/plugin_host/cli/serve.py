@@ -32,6 +32,10 @@ WORKER: Final = "_PLUGIN_HOST_WORKER"
 """What a worker process is told: the settings as JSON. Not a setting, hence the underscore."""
 
 
+WATCHED: Final = frozenset({".py", ".json", ".js", ".css", ".html"})
+"""Endings of files whose change restarts the server with --reload."""
+
+
 @click.command()
 @host_options
 @click.option("--host", "address", help="Address to listen on (default: server.host, 127.0.0.1).")
@@ -215,28 +219,43 @@ def _serve_many(settings: Settings, without: bool | Collection[str], *, reload: 
         pass  # only to say in one line that the port is taken; the workers open it themselves
     if settings.server.workers > 1 and settings.database_url.startswith("sqlite"):
         click.echo("SQLite lets one process write at a time: several workers help readers only.", err=True)
-    asyncio.run(_prepare_many(settings, without))
+    folders = asyncio.run(_prepare_many(settings, without))
     said = {"settings": settings, "without": without if isinstance(without, bool) else sorted(without)}
     os.environ[WORKER] = msgspec.json.encode(said).decode()
-    click.echo(f"plugin-host is running at http://{settings.server.host}:{settings.server.port} (Ctrl+C stops it)")
-    uvicorn.run(
-        "plugin_host.cli.serve:worker_app",
-        factory=True,
-        host=settings.server.host,
-        port=settings.server.port,
-        workers=None if reload else settings.server.workers,
-        reload=reload,
-        **_uvicorn_options(settings),
-    )
+    options: dict[str, Any] = {"factory": True, "host": settings.server.host, "port": settings.server.port}
+    app = "plugin_host.cli.serve:worker_app"
+    if not reload:
+        click.echo(f"plugin-host is running at http://{settings.server.host}:{settings.server.port} (Ctrl+C stops it)")
+        uvicorn.run(app, workers=settings.server.workers, **options, **_uvicorn_options(settings))
+        return
+    config = uvicorn.Config(app, reload=True, reload_dirs=folders, **options, **_uvicorn_options(settings))
+    with _listen(settings) as listening:
+        listening.listen(2048)
+        click.echo(f"plugin-host is running at {_address(listening)} (Ctrl+C stops it)")
+        _reloading()(config, uvicorn.Server(config).run, [listening]).run()
 
 
-async def _prepare_many(settings: Settings, without: bool | Collection[str]) -> None:  # noqa: FBT001
-    """Migrate once, before there are workers, and print the set-up code once."""
+def _reloading() -> Any:
+    """Make the class that restarts the worker when a file of a plugin changes: not only Python, as uvicorn's own."""
+    from uvicorn.supervisors.statreload import StatReload  # noqa: PLC0415 - lazy
+
+    class Reloading(StatReload):
+        def iter_py_files(self) -> Iterator[Path]:
+            for folder in self.config.reload_dirs:
+                yield from (path.resolve() for path in folder.rglob("*") if path.suffix in WATCHED)
+
+    return Reloading
+
+
+async def _prepare_many(settings: Settings, without: bool | Collection[str]) -> list[str]:  # noqa: FBT001
+    """Migrate once, before there are workers, and print the set-up code once; gives the folders of what is written."""
     host = _new_host(settings, without)
     async with host.lifespan():
         code = await host.core.setup_code(None)
+        found = [each.candidate for each in host.standing.generation.plan.found.values() if each.id != "core"]
     if code is not None:
         click.echo(f"Set-up code: {code}")
+    return [str(one.folder) for one in found if one.folder is not None and "site-packages" not in one.folder.parts]
 
 
 # -- the demonstration ---------------------------------------------------------------------------------
