@@ -118,6 +118,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure, as ratios in one run, and write the table of docs/explanation/speed.md."""
     install_wheels(session)
+    session.install(*group("bench"))
     session.run("python", "tests/benchmarks/run.py", "--write", "docs/explanation/speed.md")
 
 

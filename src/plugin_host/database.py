@@ -73,6 +73,7 @@ class Database:
         self._writing = self.engine.execution_options(plugin_host_begin="IMMEDIATE")
         self._timed: dict[tuple[bool, QueryClock], AsyncEngine] = {}
         self._reader: sqlite3.Connection | None = None
+        self._migrating: sa.Engine | None = None
 
     @property
     def path(self) -> str | None:
@@ -119,14 +120,14 @@ class Database:
         Foreign keys must be off before the transaction begins: a batch change of a parent table would
         otherwise delete its children without a word.
         """
-        url = self.url.set(drivername="sqlite" if self.dialect == "sqlite" else "postgresql+psycopg")
-        engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=self._connect_args())
-        if self.dialect == "sqlite":
-            _install_sqlite(engine, foreign_keys=False, begin="IMMEDIATE")
-        try:
-            yield engine
-        finally:
-            engine.dispose()
+        if self._migrating is None:  # kept, since making one costs more than asking whether anything is to be done
+            url = self.url.set(drivername="sqlite" if self.dialect == "sqlite" else "postgresql+psycopg")
+            args = self._connect_args()
+            engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=args)
+            if self.dialect == "sqlite":
+                _install_sqlite(engine, foreign_keys=False, begin="IMMEDIATE")
+            self._migrating = engine
+        yield self._migrating
 
     def prepare(self) -> None:
         """Make what must be there before the first table: the WAL mode, or the schema.

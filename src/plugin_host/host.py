@@ -148,7 +148,8 @@ class PluginHost(HostView):
     async def reconcile(self) -> Plan:
         """Go round: make what differs from what stands, swap, then stop what is no longer wanted."""
         async with self._reconciling:
-            await self.planner.tables.begin(log.info)
+            if self._standings.now is None:
+                await self.planner.tables.begin(log.info)
             await self._follower.note()
             look = await self.planner.look(self._roster.pin)
             plan = self._roster.remember(look.plan, look.records)

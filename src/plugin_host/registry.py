@@ -11,8 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
-from sqlalchemy import Integer, String, Text, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Integer, String, Text, bindparam, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from plugin_host.database import bump
@@ -149,14 +148,20 @@ async def record(
         insert = _insert(session)
         changed = {name: insert.excluded[name] for name in ("state", "reason", "version", "updated")}
         await session.execute(insert.on_conflict_do_update(index_elements=[Plugin.id], set_=changed), rows)
-    for plugin, said in sorted((consents or {}).items()):
-        await session.execute(update(Plugin).where(Plugin.id == plugin).values(consent=said.decode()))
+    await _set(session, "consent", {plugin: said.decode() for plugin, said in (consents or {}).items()})
 
 
 async def account(session: AsyncSession, accounts: Mapping[str, dict[str, Any]]) -> None:
     """Keep what plugins took, so that commands can tell. Nothing follows from it. The caller commits."""
-    for plugin, said in sorted(accounts.items()):
-        await session.execute(update(Plugin).where(Plugin.id == plugin).values(account=json.dumps(said)))
+    await _set(session, "account", {plugin: json.dumps(said) for plugin, said in accounts.items()})
+
+
+async def _set(session: AsyncSession, column: str, said: Mapping[str, str]) -> None:
+    """Set one column of several rows at once: on SQLite each statement is a trip to another thread."""
+    if said:
+        table = Plugin.__table__
+        change = table.update().where(table.c.id == bindparam("plugin")).values({column: bindparam("said")})  # type: ignore[attr-defined]
+        await session.execute(change, [{"plugin": plugin, "said": said[plugin]} for plugin in sorted(said)])
 
 
 async def _touch(session: AsyncSession, plugin: str) -> None:
@@ -167,8 +172,14 @@ async def _touch(session: AsyncSession, plugin: str) -> None:
 
 
 def _insert(session: AsyncSession) -> Any:
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    return dialect.insert(Plugin)
+    # Each dialect is dear to import, and one of them is never used.
+    if session.get_bind().dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as insert_sqlite  # noqa: PLC0415
+
+        return insert_sqlite(Plugin)
+    from sqlalchemy.dialects.postgresql import insert as insert_postgresql  # noqa: PLC0415
+
+    return insert_postgresql(Plugin)
 
 
 def _row(plugin: str, outcome: Outcome, now: dt.datetime) -> dict[str, Any]:

@@ -67,8 +67,10 @@ async def hundred() -> list[float]:
         for _ in range(ROUNDS):
             for app, cookie, figures in sides:
                 start = time.process_time()
-                for _ in range(CALLS):
+                for number in range(CALLS):
                     await call(app, cookie)
+                    if not number % 100:  # the host says of a loop that does nothing else that it is blocked
+                        await asyncio.sleep(0)
                 figures.append((time.process_time() - start) / CALLS * 1e6)
     return [statistics.median(figures) for _, _, figures in sides]
 

@@ -129,12 +129,16 @@ class Counting(Database):
         super().__init__(url)
         self.statements: list[str] = []
 
+    def note(self, *said: Any) -> None:
+        self.statements.append(said[2])
+
     def migration_engine(self) -> Any:
         @contextmanager
         def counted() -> Any:
             with super(Counting, self).migration_engine() as engine:
-                event.listen(engine, "before_cursor_execute", lambda *said: self.statements.append(said[2]))
+                event.listen(engine, "before_cursor_execute", self.note)
                 yield engine
+                event.remove(engine, "before_cursor_execute", self.note)
 
         return counted()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -32,10 +33,6 @@ WORKER: Final = "_PLUGIN_HOST_WORKER"
 """What a worker process is told: the settings as JSON. Not a setting, hence the underscore."""
 
 
-WATCHED: Final = frozenset({".py", ".json", ".js", ".css", ".html"})
-"""Endings of files whose change restarts the server with --reload."""
-
-
 @click.command()
 @host_options
 @click.option("--host", "address", help="Address to listen on (default: server.host, 127.0.0.1).")
@@ -60,6 +57,7 @@ def serve(  # noqa: PLR0913 - the contract's options
 
     Example: plugin-host serve --port 8080
     """
+    gc.disable()  # until it listens: a start makes much and throws little away
     without: bool | Collection[str] = safe == "*" or frozenset((safe or "").split(",")) - {""}
     if app is not None:
         if demo or reload or safe is not None or (workers or 1) > 1:
@@ -115,6 +113,8 @@ async def _serve(host: PluginHost, settings: Settings, listening: socket.socket)
 
 
 async def _announce(host: PluginHost, listening: socket.socket) -> None:
+    gc.freeze()  # what a start makes stays: looking through it again and again finds nothing
+    gc.enable()
     listening.listen(2048)  # whoever reads the address below may call at once
     for entry in host.standing.generation.plan.entries:
         if entry.reason is not None:
@@ -213,7 +213,10 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _serve_many(settings: Settings, without: bool | Collection[str], *, reload: bool) -> None:  # noqa: FBT001
+    gc.enable()
     import uvicorn  # noqa: PLC0415 - lazy
+
+    from plugin_host.cli.reloading import Reloading  # noqa: PLC0415 - brings uvicorn
 
     with _listen(settings):
         pass  # only to say in one line that the port is taken; the workers open it themselves
@@ -232,19 +235,7 @@ def _serve_many(settings: Settings, without: bool | Collection[str], *, reload: 
     with _listen(settings) as listening:
         listening.listen(2048)
         click.echo(f"plugin-host is running at {_address(listening)} (Ctrl+C stops it)")
-        _reloading()(config, uvicorn.Server(config).run, [listening]).run()
-
-
-def _reloading() -> Any:
-    """Make the class that restarts the worker when a file of a plugin changes: not only Python, as uvicorn's own."""
-    from uvicorn.supervisors.statreload import StatReload  # noqa: PLC0415 - lazy
-
-    class Reloading(StatReload):
-        def iter_py_files(self) -> Iterator[Path]:
-            for folder in self.config.reload_dirs:
-                yield from (path.resolve() for path in folder.rglob("*") if path.suffix in WATCHED)
-
-    return Reloading
+        Reloading(config, uvicorn.Server(config).run, [listening]).run()
 
 
 async def _prepare_many(settings: Settings, without: bool | Collection[str]) -> list[str]:  # noqa: FBT001

@@ -246,5 +246,10 @@ async def record(session: AsyncSession, plan: Plan, consents: Mapping[str, tuple
         after = msgspec.json.encode(consent.settled(asked_by(plan.found[plugin]), whole, granted))
         if after != before:
             settled[plugin] = after
-    outcomes = {entry.id: registry.Outcome(entry.state, entry.reason, entry.version) for entry in plan.entries}
+    outcomes = {
+        entry.id: outcome
+        for entry in plan.entries
+        if (outcome := registry.Outcome(entry.state, entry.reason, entry.version))
+        != (known[entry.id].outcome if entry.id in known else None)
+    }
     await registry.record(session, outcomes, settled)

@@ -118,15 +118,19 @@ class HostView(ABC):
         """Say what starting now would do."""
 
 
-def stand(generation: Generation, consents: Mapping[str, tuple[Asked, Asked]]) -> Standing:
+def stand(
+    generation: Generation, consents: Mapping[str, tuple[Asked, Asked]], before: Standing | None = None
+) -> Standing:
     """Put a generation's rules, menu, screens, UI files and classes together.
 
-    `consents` says of each plugin what it asks for, and which part of that it was granted.
+    `consents` says of each plugin what it asks for, and which part of that it was granted. `before` is what
+    stood until now: its UI files are kept of plugins that run on.
     """
     declared = generation.declared
     catalogue = Catalogue.of(permission for part in declared.values() for permission in part.permissions)
     found = generation.plan.found
-    scanned = {plugin: files for plugin in declared if (files := _scan(plugin, found[plugin])) is not None}
+    read = {plugin: _kept(plugin, generation, before) or _scan(plugin, found[plugin]) for plugin in declared}
+    scanned = {plugin: files for plugin, files in read.items() if files is not None}
     withheld = {name for asked, granted in consents.values() for name in (asked - granted).permissions}
     roles = [role for plugin in declared for role in found[plugin].permissions.roles]
     return Standing(
@@ -149,6 +153,13 @@ def stand(generation: Generation, consents: Mapping[str, tuple[Asked, Asked]]) -
 def _reach(catalogue: Catalogue, names: Iterable[str]) -> frozenset[str]:
     """Give permissions with all that comes with them; of plugins that are not active there are none."""
     return frozenset(implied for name in names if name in catalogue for implied in catalogue.entry(name).implied)
+
+
+def _kept(plugin: str, generation: Generation, before: Standing | None) -> Assets | None:
+    """Give the UI files that were read when the plugin was activated, if it has not been activated anew."""
+    if before is None or before.generation.declared.get(plugin) is not generation.declared[plugin]:
+        return None
+    return before.assets.get(plugin)
 
 
 def _scan(plugin: str, found: Found) -> Assets | None:

@@ -76,4 +76,4 @@ class Standings:
         if self._coming is not None and self._coming.generation.apps == generation.apps:
             return dataclasses.replace(self._coming, generation=generation)
         # In a thread: it reads files, and until it is made the old one answers.
-        return await asyncio.to_thread(stand, generation, consents)
+        return await asyncio.to_thread(stand, generation, consents, self.now)

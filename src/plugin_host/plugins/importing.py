@@ -144,14 +144,13 @@ def import_entry(entry: str, folder: Path | None) -> Any:
     try:
         if folder is not None:
             _import_folder(folder)
-        else:
-            importlib.invalidate_caches()  # what it lacked may have been installed a moment ago
         found: Any = importlib.import_module(module)
         for name in filter(None, path.split(".")):
             found = getattr(found, name)
     except BaseException:
         # Half a package must not stay: the next attempt would find what the first one left.
         _purge(module.partition(".")[0], spare=before)
+        importlib.invalidate_caches()  # what it lacked may be installed before the next attempt
         raise
     return found
 

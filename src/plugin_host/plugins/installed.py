@@ -129,7 +129,10 @@ def _distributions() -> Iterator[metadata.Distribution]:
 
 def _distribution(point: metadata.EntryPoint) -> tuple[str | None, str | None]:
     try:
-        return (point.dist.name, point.dist.version) if point.dist is not None else (None, None)
+        if point.dist is None:
+            return None, None
+        said = point.dist.metadata  # once: `name` and `version` would read and parse the file again each
+        return said["Name"], said["Version"]
     except Exception:  # noqa: BLE001 - metadata is foreign, and may be half uninstalled
         return None, None
 
