@@ -94,7 +94,7 @@ class PluginHost(HostView):
         self._front = Front(self, self.core, self._supervisor)
         self._gate = Gate(
             authenticate=self._front.authenticate,
-            holds=self._front.holds,
+            holds=self._standings.holds,
             open_work=self._assembly.open,
             withheld=lambda plugin: self.standing.withheld.get(plugin, ()),
             public_origin="/".join(public_url.split("/", 3)[:3]) or None,

@@ -49,10 +49,6 @@ class Front:
             groups=tuple(identity.groups),
         )
 
-    def holds(self, actor: Actor, permission: str) -> bool:
-        """Say whether the actor holds it, on some object at least: a look-up when asked before."""
-        return self._host.standing.snapshot.holds(actor.subjects, permission)
-
     def table(self, standing: Standing) -> Table:
         """Lay out the addresses of what stands."""
         generation = standing.generation

@@ -11,6 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plugin_host.access.decisions import Decisions
+from plugin_host.access.snapshot import UnknownPermission
 from plugin_host.core.standing import Standing, stand
 from plugin_host.plugins.generation import Generation
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from plugin_host.core.assembly import Running
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.plan import Plan
-    from plugin_host.sdk.context import Access, Work
+    from plugin_host.sdk.context import Access, Actor, Work
 
     Consents: TypeAlias = Mapping[str, tuple[Asked, Asked]]
 
@@ -48,6 +49,18 @@ class Standings:
     def settle(self) -> None:
         """Forget what answered before."""
         self._coming = self._leaving = None
+
+    def holds(self, actor: Actor, permission: str) -> bool:
+        """Say whether the actor holds it, on some object at least: a look-up when asked before."""
+        if self.now is None:
+            return False
+        try:
+            return self.now.snapshot.holds(actor.subjects, permission)
+        except UnknownPermission:
+            # A request may have been let in a moment before its plugin was switched off.
+            if self._leaving is None:
+                raise
+            return self._leaving.snapshot.holds(actor.subjects, permission)
 
     def access(self, work: Work) -> Access:
         """Give the decisions of one call."""

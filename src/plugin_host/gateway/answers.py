@@ -13,6 +13,7 @@ import msgspec
 from litestar import Response
 from litestar.enums import MediaType
 from litestar.exceptions import ImproperlyConfiguredException
+from litestar.types import Empty
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +27,9 @@ _NO_BODY: Final = frozenset({204, 304})
 
 def shorten(handler: HTTPRouteHandler) -> None:
     """Let a handler answer the short way, if all that it declares is a status and that it answers JSON."""
+    # Litestar shares this between the copies that it makes of a handler: whoever builds a plugin anew would go through
+    # what the last application left, and keep it alive.
+    handler._response_handler_mapping = {"default_handler": Empty, "response_type_handler": Empty}  # noqa: SLF001
     litestar_way: Callable[..., Awaitable[Any]] = handler.get_response_handler()
     returned = handler.parsed_fn_signature.return_type
     if returned.is_subclass_of(Response) or not _is_plain(handler):
