@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -69,22 +70,32 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit code 0 done, 1 refused or failed with its reason, 2 misuse."""
+    code = _run(arguments)
+    serve: Any = sys.modules.get("plugin_host.cli.serve")
+    if serve is not None and serve.LEFT_BEHIND.is_set():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # Python itself would wait for the threads for ever
+    sys.exit(code)
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         # Without standalone mode click gives back the code of an `Exit`, instead of ending the process.
         code = cli.main(arguments, prog_name="plugin-host", standalone_mode=False)
     except click.Abort:
         click.echo("Stopped.", err=True)
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except Exception as error:
         told = str(error) if _is_known(error) else _told_by_database(error)
         if told is None:
             raise
         click.echo(f"plugin-host: {told}", err=True)
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 1
+    return code if isinstance(code, int) else 0
 
 
 def _is_known(error: Exception) -> bool:

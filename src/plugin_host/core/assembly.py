@@ -5,6 +5,7 @@ Every step raises `PluginFault` when the plugin is at fault; the host parks it a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from plugin_host.access.conditions import check_fields
 from plugin_host.core.standing import objects_of
 from plugin_host.gateway.application import Built, RouteRules, build
 from plugin_host.plugins import activation
-from plugin_host.plugins.blame import fault
+from plugin_host.plugins.blame import describe, fault
 from plugin_host.plugins.consent import Asked, asked_by
 from plugin_host.sdk.conditions import ConditionError, parse_condition
 from plugin_host.sdk.context import SYSTEM, Access, Actor, PluginContext, Services, Work
@@ -108,9 +109,13 @@ class Assembly:
         except PluginFault:
             self.forget(entry.id)
             raise
-        except Exception as error:
+        except BaseException as error:  # its own classes may raise anything, whoever looks at them
             self.forget(entry.id)
-            raise fault("hook_failed", entry.id, f"{at.step} failed: {error!r:.200}.", _FIX) from error
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # the host is being stopped
+            text = f"{at.step} failed: {describe(error, found.candidate.folder)}."
+            raise fault("hook_failed", entry.id, text, _FIX) from error
         return running
 
     def _make(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions, at: _Progress) -> Running:

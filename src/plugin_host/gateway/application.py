@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Built", "RouteInfo", "RouteRules", "build"]
 
+_NAMED: Final = 10
+"""So many things are named in one sentence."""
+
 _DECLARE: Final = (
     'Give each route permission="<permission of this plugin or of one it requires>", or "signed-in", or "public" '
     "with an entry under public in permissions.json."
@@ -89,12 +92,19 @@ def _refuse_strangers(plugin: str, values: Sequence[object]) -> None:
         raise PluginFault(
             Reason(
                 code="hook_invalid",
-                text=f"register_routes of {plugin} returns {', '.join(_describe(value) for value in strangers)}.",
+                text=f"register_routes of {plugin} returns {_some(_describe(value) for value in strangers)}.",
                 culprits=(plugin,),
                 way_out="Return functions decorated with get, post, ..., Controllers, Routers or AsgiApps. "
                 "An application of your own goes in as AsgiApp(app, path=..., permission=...).",
             )
         )
+
+
+def _some(texts: Iterable[str]) -> str:
+    """Name each thing once, and no more than can be read."""
+    named = list(dict.fromkeys(texts))
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more
 
 
 def _is_route(value: object) -> bool:

@@ -92,7 +92,7 @@ class Lifespans:
         except BaseException as error:
             if _is_ours(error):
                 raise
-            raise self._fault("startup_failed", name, f"failed: {type(error).__name__}: {error}") from error
+            raise self._fault("startup_failed", name, f"failed: {_say(error)}") from error
 
     async def _leave(self, entered: Sequence[tuple[str, AbstractAsyncContextManager[Any]]]) -> None:
         for name, lifespan in reversed(entered):
@@ -119,6 +119,13 @@ def _is_ours(error: BaseException) -> bool:
     """Tell whether the host itself ends the task; whatever else comes, SystemExit too, the plugin raised."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _say(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except BaseException:  # noqa: BLE001 - its own class
+        return type(error).__name__
 
 
 class LifespanError(Exception):
@@ -156,16 +163,18 @@ class Conversation:
         except asyncio.CancelledError:
             task.cancel()  # whoever asked has waited long enough
             raise
-        if answer["type"] == f"{kind}.failed":
+        if answer["type"] in (f"{kind}.failed", "ended.badly"):
             raise LifespanError(answer.get("message") or "it gave no message")
 
     async def _run(self) -> None:
         try:
             await self._app(self._scope, self._asked.get, self._answered.put)
+        except Exception:
+            log.debug("an application ended its lifespan by an exception", exc_info=True)
         except BaseException as error:
             if _is_ours(error):
                 raise
-            log.debug("an application ended its lifespan by an exception", exc_info=True)
+            await self._answered.put({"type": "ended.badly", "message": _say(error)})
         await self._answered.put({"type": "ended"})
 
 

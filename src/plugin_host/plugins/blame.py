@@ -47,7 +47,7 @@ def _message(error: BaseException) -> str:
     try:
         # Without what moves the cursor or colours: the text is shown in terminals.
         words = "".join(letter if letter.isprintable() else " " for letter in str(error)).split()
-    except Exception:  # noqa: BLE001 - even the message is the plugin's code
+    except BaseException:  # noqa: BLE001 - even the message is the plugin's code, and may raise anything
         return ""
     text = " ".join(words)
     return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"

@@ -219,6 +219,6 @@ def _is_struct(item: object) -> bool:
 def _shown(item: object) -> str:
     try:
         text = repr(item)
-    except Exception:  # noqa: BLE001 - the plugin's own class
+    except BaseException:  # noqa: BLE001 - the plugin's own class, which may raise anything
         text = f"something of type {type(item).__name__}"
     return text if len(text) <= 80 else f"{text[:80]}…"  # noqa: PLR2004 - a line

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,9 @@ NOT_SERVED: Final = frozenset(
     {"register_authenticators", "register_events", "register_event_handlers", "register_jobs"}
 )
 """Hooks of the contract that this release does not serve: implementing one is refused, not ignored."""
+
+MAX_ITEMS: Final = 10_000
+"""So many things a hook may return: one that never ends must not fill the memory."""
 
 _FIX: Final = "Correct the plugin and restart, or disable it."
 
@@ -64,7 +68,11 @@ class Relay:
         Raises `PluginFault` `hook_failed`, naming the hook and where it failed.
         """
         with self.timed(hook), self.blamed("hook_failed", f"hook {hook}"):
-            return [item for result in self._hook(hook)(**arguments) for item in _flat(result)]
+            items = [item for result in self._hook(hook)(**arguments) for item in _flat(result)]
+            if len(items) > MAX_ITEMS:
+                text = f"{hook} returns more than {MAX_ITEMS:,} things."
+                raise self.fault("hook_invalid", text, "Return what the plugin brings, as a list.")
+            return items
 
     def start(self, hook: str, **arguments: object) -> list[Any]:
         """Call a hook and give what it returned as it is (awaitables, for a hook that is asynchronous)."""
@@ -200,5 +208,5 @@ def _is_own(function: Callable[..., Any], obj: object) -> bool:
 
 def _flat(result: object) -> Iterable[Any]:
     if isinstance(result, Iterable) and not isinstance(result, str | bytes | Mapping | type):
-        return list(result)
+        return list(itertools.islice(result, MAX_ITEMS + 1))
     return [result]

@@ -55,6 +55,10 @@ ReasonCode = Literal[
 REASON_CODES: Final[tuple[str, ...]] = get_args(ReasonCode)
 
 
+_MAX_TEXT: Final = 3000
+_MAX_CULPRITS: Final = 50
+
+
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """Why a plugin is parked: the same object in the plan, the API, the commands and the log.
 
@@ -66,6 +70,13 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     culprits: tuple[str, ...] = ()
     way_out: str = ""
+
+    def __post_init__(self) -> None:
+        """Keep it readable: what a plugin did wrong a million times is said once."""
+        if len(self.text) > _MAX_TEXT:
+            msgspec.structs.force_setattr(self, "text", f"{self.text[:_MAX_TEXT]} …")
+        if len(self.culprits) > _MAX_CULPRITS:
+            msgspec.structs.force_setattr(self, "culprits", self.culprits[:_MAX_CULPRITS])
 
 
 class PluginFault(Exception):

@@ -146,10 +146,10 @@ HOOKS: Final = (
         "million",
         "returns a million things",
         "return range(1_000_000)",
-        "an object of int",
+        "register_routes returns more than 10,000 things",
         state="refused",
         code="hook_invalid",
-        way_out="functions decorated with get",
+        way_out="Return what the plugin brings",
     ),
     broken_hook(
         "endless",

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from plugin_host.plugins.blame import describe
+from plugin_host.sdk.contributions import Health
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from plugin_host.core.standing import HostView
-    from plugin_host.sdk.contributions import Health
 
 log = logging.getLogger("plugin_host")
 
@@ -43,15 +45,32 @@ def health_endpoints(host: HostView) -> dict[str, Any]:
 
 async def _ask(plugin: str, check: Callable[[], Awaitable[Health]]) -> bool:
     """Tell whether a plugin says that it is well, within two seconds; whatever it raises is a no."""
-    try:
-        async with asyncio.timeout(LIMIT):
-            health = await check()
-    except Exception as error:  # noqa: BLE001 - a plugin's check may raise anything
-        log.warning("the health check of %s failed: %r", plugin, error)
+    task = asyncio.ensure_future(_outcome(check))
+    done, _ = await asyncio.wait({task}, timeout=LIMIT)
+    if not done:  # it may not even let itself be cancelled
+        task.cancel()
+        log.warning("the health check of %s takes more than %g seconds", plugin, LIMIT)
+        return False
+    health = asyncio.CancelledError() if task.cancelled() else task.result()
+    if isinstance(health, BaseException):
+        log.warning("the health check of %s failed: %s", plugin, describe(health, None))
+        return False
+    if not isinstance(health, Health):
+        log.warning("the health check of %s answers no Health, but an object of %s", plugin, type(health).__name__)
         return False
     if health.status != "ok":
         log.warning("plugin %s is %s: %s", plugin, health.status, health.detail)
     return health.status == "ok"
+
+
+async def _outcome(check: Callable[[], Awaitable[Health]]) -> object:
+    """Give what a check answers or raises: a task that raises SystemExit would end the event loop."""
+    try:
+        return await check()
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - handed on
+        return error
 
 
 async def _answer(send: Any, status: int, body: dict[str, str]) -> None:
