@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import sys
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -160,6 +163,36 @@ def test_base_made_anew_forgets_its_tables() -> None:
     load()
     second = load()
     assert METADATA.tables["again_made"] is second.__table__
+
+
+def test_base_made_anew_forgets_tables_whose_classes_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("host_fleeting")
+    monkeypatch.setitem(sys.modules, "host_fleeting", module)
+    code = """
+from plugin_host.sdk import PluginBase, object_id
+from sqlalchemy import Column, Integer, Table
+from sqlalchemy.orm import Mapped
+
+class Base(PluginBase, plugin="fleeting"):
+    pass
+
+class Thing(Base):
+    __tablename__ = "fleeting_thing"
+    id: Mapped[str] = object_id()
+
+links = Table("fleeting_link", Base.metadata, Column("id", Integer))
+"""
+    exec(compile(code, "host_fleeting.py", "exec"), vars(module))  # noqa: S102 - as an import does
+    monkeypatch.delitem(sys.modules, "host_fleeting")
+    del module
+    gc.collect()
+    again = ModuleType("other_name")
+    monkeypatch.setitem(sys.modules, "other_name", again)
+    exec(compile(code, "other_name.py", "exec"), vars(again))  # noqa: S102 - as above
+    assert sorted(name for name in METADATA.tables if name.startswith("fleeting_")) == [
+        "fleeting_link",
+        "fleeting_thing",
+    ]
 
 
 def test_base_made_anew_forgets_what_is_no_table_too() -> None:

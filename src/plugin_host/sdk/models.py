@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import secrets
+import sys
 import time
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -143,13 +144,25 @@ _BASES: Final[dict[tuple[str, str], type[PluginBase]]] = {}
 
 
 def _forget(plugin: str, name: str) -> None:
-    """Drop the tables of the same base made before: a folder plugin may be imported anew in one process."""
-    old = _BASES.pop((plugin, name), None)
-    if old is not None:
-        for mapper in list(old.registry.mappers):
-            if isinstance(mapper.local_table, Table):
-                METADATA.remove(mapper.local_table)
-        old.registry.dispose()
+    """Drop the tables of bases that are made anew, or whose module is gone: a plugin may be imported again."""
+    mine = {base: cls for (owner, base), cls in _BASES.items() if owner == plugin}
+    gone = {base: cls for base, cls in mine.items() if base == name or not _is_loaded(cls)}
+    if not gone:
+        return
+    # Classes that nobody holds any more have taken their mappers along, and association tables never had any:
+    # where no base is left everything with the plugin's name goes.
+    tables = [table for key, table in METADATA.tables.items() if gone == mine and key.startswith(f"{plugin}_")]
+    for base, cls in gone.items():
+        del _BASES[plugin, base]
+        tables += [mapper.local_table for mapper in cls.registry.mappers if isinstance(mapper.local_table, Table)]
+        cls.registry.dispose()
+    for table in tables:
+        METADATA.remove(table)
+
+
+def _is_loaded(cls: type[PluginBase]) -> bool:
+    module = sys.modules.get(cls.__module__)
+    return module is not None and getattr(module, cls.__qualname__, cls) is cls
 
 
 def _check_table(cls: type[PluginBase]) -> None:
