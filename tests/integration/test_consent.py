@@ -198,7 +198,11 @@ def register_routes():
     [([], 0, False), (["contacts.person.view"], 1, False), (["contacts.person.edit", "contacts.create"], 1, True)],
 )
 async def test_a_plugin_does_for_a_person_only_what_it_asked_for(
-    settings: Settings, folder_plugin: Callable[..., Path], asks: list[str], seen: int, may: bool  # noqa: FBT001 - a case
+    settings: Settings,
+    folder_plugin: Callable[..., Path],
+    asks: list[str],
+    seen: int,
+    may: bool,  # noqa: FBT001 - a case
 ) -> None:
     folder = folder_plugin("peek", PEEKS, requires={"core": ">=1.0", "contacts": ">=1.0"}, asks=asks)
     host = PluginHost(looking_at(settings, folder))
