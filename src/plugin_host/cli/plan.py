@@ -12,7 +12,7 @@ import msgspec
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from plugin_host.core.installation import Outlook
     from plugin_host.plugins.plan import Plan, PlanEntry
@@ -132,6 +132,26 @@ def _print_plan(made: Plan) -> None:
         for why in entry.why:
             click.echo(f"      {why}")
         explain(entry)
+        for line in _contents(entry) if entry.id != "core" else ():
+            click.echo(f"      {line}")
+
+
+def _contents(entry: PlanEntry) -> Iterator[str]:
+    """Word what a plugin brings that an operator should know of before it runs."""
+    for title, words in (
+        ("new permissions", entry.added),
+        ("permissions that are gone", entry.removed),
+        ("waits for consent to", entry.awaiting),
+        ("uses of others", entry.asks),
+        ("public", [f"{route.method} {route.path} ({route.reason})" for route in entry.public]),
+        ("listens to", entry.subscribes),
+        ("migrations that wait", entry.pending),
+        ("would stop with it", entry.dependents),
+    ):
+        if words:
+            yield f"{title}: {', '.join(words)}"
+    if entry.restart_needed:
+        yield "another version than this one ran last: a running host needs a restart"
 
 
 def _print_difference(outlook: Outlook) -> None:

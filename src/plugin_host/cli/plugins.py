@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
+from plugin_host.cli.plan import explain, headline
 from plugin_host.cli.purge import purge
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def list_plugins(config: str | None, app: str | None, as_json: bool) -> None:  #
     for entry in made.entries:
         if entry.reason is not None:
             click.echo(f"\n{entry.id} is {entry.state}:")
-            _explain(entry)
+            explain(entry)
 
 
 @plugins.command("show")
@@ -75,8 +76,8 @@ def show_plugin(plugin_id: str, config: str | None, app: str | None, as_json: bo
     if as_json:
         print_json(plugin_row(entry, account=accounts.get(plugin_id), size=sizes.get(plugin_id)))
         return
-    click.echo(_line(entry))
-    _explain(entry)
+    click.echo(headline(entry))
+    explain(entry)
     for title, words in (
         ("requires", [f"{name} {wanted}" for name, wanted in entry.requires.items()]),
         ("permissions", entry.permissions),
@@ -236,16 +237,3 @@ def _account(account: dict[str, Any] | None) -> Iterator[str]:
         yield f"blocked the event loop {lag['count']} times for {lag['time']:g} ms{place}"
     if account["last_error"]:
         yield f"last error: {account['last_error']}"
-
-
-def _line(entry: PlanEntry) -> str:
-    place = f"{entry.order}." if entry.order is not None else "-"
-    return f"{place:>4} {entry.id} {entry.version or ''} {entry.state} ({entry.name}, {entry.place})"
-
-
-def _explain(entry: PlanEntry) -> None:
-    if entry.reason is None:
-        return
-    click.echo(f"      {entry.reason.code}: {entry.reason.text}")
-    if entry.reason.way_out:
-        click.echo(f"      way out: {entry.reason.way_out}")
