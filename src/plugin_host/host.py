@@ -96,7 +96,7 @@ class PluginHost(HostView):
             authenticate=self._front.authenticate,
             holds=self._standings.holds,
             open_work=self._assembly.open,
-            withheld=lambda plugin: self.standing.withheld.get(plugin, ()),
+            withheld=self._standings.withheld,
             public_origin="/".join(public_url.split("/", 3)[:3]) or None,
         )
         self._dispatcher = Dispatcher()

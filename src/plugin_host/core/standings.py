@@ -16,7 +16,7 @@ from plugin_host.core.standing import Standing, stand
 from plugin_host.plugins.generation import Generation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from plugin_host.core.assembly import Running
     from plugin_host.plugins.consent import Asked
@@ -65,13 +65,23 @@ class Standings:
     def access(self, work: Work) -> Access:
         """Give the decisions of one call."""
         plugin = work.plugin
-        known = [each for each in (self.now, self._coming, self._leaving) if each is not None]
+        standing = self._of(plugin)
+        within = None if plugin == "core" else standing.reach.get(plugin, frozenset())
+        return Decisions(work.actor, standing.snapshot, work.unit, within)
+
+    def withheld(self, plugin: str) -> Collection[str]:
+        """Give the public routes of a plugin that nobody has consented to."""
+        return self._of(plugin).withheld.get(plugin, ())
+
+    def _of(self, plugin: str) -> Standing:
+        """Give the standing that a plugin's calls belong to."""
+        if self.now is not None and plugin in self.now.generation.apps:
+            return self.now
+        known = [each for each in (self._coming, self._leaving, self.now) if each is not None]
         if not known:
             msg = "PluginHost is not running"
             raise RuntimeError(msg)
-        standing = next((each for each in known if plugin in each.generation.apps), known[0])
-        within = None if plugin == "core" else standing.reach.get(plugin, frozenset())
-        return Decisions(work.actor, standing.snapshot, work.unit, within)
+        return next((each for each in known if plugin in each.generation.apps), known[-1])
 
     async def _make(self, plan: Plan, running: Mapping[str, Running], consents: Consents) -> Standing:
         self._number += 1
