@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FunctionType
@@ -188,6 +189,15 @@ def grown(counts: list[Counter[str]], at_least: int) -> dict[str, list[int]]:
     return {each: [step[each] for step in steps] for each in steps[0] if min(step[each] for step in steps) >= at_least}
 
 
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Log nothing: pytest keeps each record, and what it names, until the test is over."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("unlogged")
 async def test_switching_under_load_loses_no_request_and_keeps_nothing(host: PluginHost) -> None:
     async with signed_in(host, "vera", ("coming.viewer", "core.admin")) as browser:
         kinds, blocks = [], []
