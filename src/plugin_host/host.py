@@ -80,7 +80,6 @@ class PluginHost(HostView):
         candidates: Sequence[Candidate] = (),
     ) -> None:
         self.settings = settings or Settings()
-        public_url = self.settings.public_url or ""
         self.database = Database(self.settings.database_url, schema=self.settings.schema, engine=engine)
         self.users = users
         self.core = Core(self.settings, self.database, users)
@@ -97,13 +96,13 @@ class PluginHost(HostView):
             holds=self._standings.holds,
             open_work=self._assembly.open,
             withheld=self._standings.withheld,
-            public_origin="/".join(public_url.split("/", 3)[:3]) or None,
+            public_origin="/".join((self.settings.public_url or "").split("/", 3)[:3]) or None,
         )
         self._dispatcher = Dispatcher()
         self._edge = Edge(
             self._dispatcher,
             allowed_hosts=self.settings.server.hosts,
-            https=public_url.startswith("https:"),
+            https=(self.settings.public_url or "").startswith("https:"),
         )
         self.asgi = Hosted(self._edge, self.lifespan, lambda: self._entered)
         self._roster = Roster(self._assembly, self._gate, self.planner.starts, self._drain)

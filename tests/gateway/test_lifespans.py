@@ -132,30 +132,39 @@ async def test_a_foreign_application_that_cannot_start_is_at_fault(stage: Stage)
 
 
 async def test_a_foreign_application_without_lifespan_is_left_alone(stage: Stage) -> None:
+    asked = []
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        raise NotImplementedError(scope["type"])
+        asked.append(scope["type"])
+        raise NotImplementedError
 
     async with stage.build(AsgiApp(app, permission="shop.view")).running(5):
-        pass
+        asked.append("it runs all the same")
+    assert asked == ["lifespan", "it runs all the same"]
 
 
 async def test_a_conversation_ends_when_its_application_does() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
-        await receive()
+        heard.append((await receive())["type"])
 
+    heard: list[str] = []
     conversation = Conversation(app, {"type": "lifespan"})
     await conversation.start()
     await conversation.stop()
     await conversation.stop()
+    assert heard == ["lifespan.shutdown"]
 
 
 async def test_a_conversation_that_was_never_begun_need_not_end() -> None:
+    called = []
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        raise AssertionError
+        called.append(scope)
 
     await Conversation(app, {"type": "lifespan"}).stop()
+    assert called == []
 
 
 async def test_a_shutdown_that_failed_says_so() -> None:
@@ -252,5 +261,7 @@ async def test_a_shutdown_that_will_not_be_cancelled_is_left_behind(monkeypatch:
 
     async with asyncio.timeout(5), Lifespans("crm", [("its routes", stubborn)], 0.05).running():
         pass
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "lifespan of crm"]  # left behind
     over.set()
     await asyncio.sleep(0.05)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "lifespan of crm"]

@@ -391,4 +391,4 @@ def test_whatever_msgspec_writes_fits_the_schema(data: st.DataObject) -> None:
     document = msgspec.json.decode(msgspec.json.encode({**schema, "components": {"schemas": components}}))
     validator = jsonschema.Draft202012Validator(document)
     jsonschema.Draft202012Validator.check_schema(document)
-    validator.validate(msgspec.json.decode(msgspec.json.encode(data.draw(values))))
+    assert list(validator.iter_errors(msgspec.json.decode(msgspec.json.encode(data.draw(values))))) == []

@@ -71,8 +71,8 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit code 0 done, 1 refused or failed with its reason, 2 misuse."""
     code = _run(arguments)
-    serve: Any = sys.modules.get("plugin_host.cli.serve")
-    if serve is not None and serve.LEFT_BEHIND.is_set():
+    running: Any = sys.modules.get("plugin_host.cli.running")
+    if running is not None and running.LEFT_BEHIND.is_set():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # Python itself would wait for the threads for ever
