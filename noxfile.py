@@ -48,6 +48,13 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def proofs(session: nox.Session) -> None:
+    """Run the long versions: a hundred thousand random decisions, every statement killed, many processes."""
+    install_wheels(session)
+    run_pytest(session, "-m", "proof")
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Run only the tests that drive a real Chromium."""
     install_wheels(session)
