@@ -22,6 +22,7 @@ from litestar.middleware import ASGIMiddleware
 
 from plugin_host.gateway.origin import SAFE_METHODS, check_origin
 from plugin_host.gateway.problems import FAILED, REQUEST_ID, log_unexpected, send_problem, to_problem
+from plugin_host.sdk.calls import CURRENT_CALL, Call
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Gate(ASGIMiddleware):
             return
         call[WORK] = work = self._open_work(need.plugin, actor, method not in SAFE_METHODS)
         unit = work.unit
+        under_way = CURRENT_CALL.set(Call(call.get(REQUEST_ID, ""), need.plugin))
         try:
             if method is None:
                 await next_app(scope, receive, send)
@@ -117,6 +119,7 @@ class Gate(ASGIMiddleware):
             else:
                 await next_app(scope, receive, _after_commit(need, work, call, send))
         finally:
+            CURRENT_CALL.reset(under_way)
             # What was not committed by now is undone by closing: an exception, or an answer that never began.
             if unit.opened:
                 await unit.close()
