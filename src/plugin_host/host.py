@@ -26,6 +26,7 @@ from plugin_host.core.roster import HostError, Roster, record
 from plugin_host.core.standing import HostView
 from plugin_host.core.standings import Standings
 from plugin_host.core.supervisor import Supervisor
+from plugin_host.core.tables import with_orphans
 from plugin_host.core.wishes import Wishes
 from plugin_host.database import Database
 from plugin_host.gateway.dispatcher import Dispatcher
@@ -156,10 +157,10 @@ class PluginHost(HostView):
             first = self._standings.now is None and not self.planner.safe
             plan = self._roster.leave_off(plan, look.records, first=first)
             with self.planner.starts.step("", "migrate"):
-                faults = await self.planner.tables.faults(plan, log.info)
+                faults, kept = await self.planner.tables.faults(plan, log.info)
             for plugin, reason in faults.items():
                 plan = self._roster.park(plan, plugin, reason, look.records)
-            plan = await self.planner.tables.with_orphans(plan)
+            plan = with_orphans(plan, kept)
             plan = await self._roster.assemble(plan, look.records, CorePlugin(self.core, self))
             await self._standings.prepare(plan, self._roster.running, self._consents(plan, look))
             plan = await self._roster.start(plan, look.records, self.settings.limits.startup_timeout)
@@ -276,7 +277,7 @@ class PluginHost(HostView):
         """Keep the outcome, so that commands without a running host can tell what only an import shows."""
         async with self._assembly.work("core") as work:
             await record(work.db, plan, consents)
-            await registry.account(work.db, self._accounts(plan))
+            await registry.account(work.db, {plugin: self.account(plugin) for plugin in self._roster.newcomers()})
         now = dt.datetime.now(dt.UTC)
         held = (each.quarantine.until for each in look.records.values() if each.quarantine is not None)
         self._retry_at = min((until for until in held if until > now), default=None)

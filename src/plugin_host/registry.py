@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
-from sqlalchemy import Integer, String, Text, bindparam, select, update
+from sqlalchemy import Integer, String, Text, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from plugin_host.database import bump
@@ -77,7 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """All that is kept of one plugin.
 
-    `consent` is JSON as whoever judges consent writes it; `account` what it took, as the process said that wrote last.
+    `consent` is JSON as whoever judges consent writes it.
     """
 
     wish: str | None = None
@@ -85,13 +86,25 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     consent: bytes | None = None
     quarantine: Quarantine | None = None
     retries: int = 0
-    account: dict[str, Any] | None = None
+
+
+# Columns, not objects: they are read at every change of mind, and nothing is written through them.
+_ALL: Final = select(
+    Plugin.id,
+    Plugin.wish,
+    Plugin.state,
+    Plugin.reason,
+    Plugin.version,
+    Plugin.consent,
+    Plugin.quarantine,
+    Plugin.retries,
+).order_by(Plugin.id)
+_LOCKED: Final = _ALL.with_for_update()
 
 
 async def records(session: AsyncSession, *, lock: bool = False) -> dict[str, Record]:
     """Read the register, by plugin. With `lock` nobody else writes these rows until the transaction ends."""
-    statement = select(Plugin).order_by(Plugin.id)
-    rows = await session.scalars(statement.with_for_update() if lock else statement)
+    rows = await session.execute(_LOCKED if lock else _ALL)
     return {
         row.id: Record(
             wish=row.wish,
@@ -99,38 +112,36 @@ async def records(session: AsyncSession, *, lock: bool = False) -> dict[str, Rec
             consent=None if row.consent is None else row.consent.encode(),
             quarantine=_read(row.quarantine, Quarantine),
             retries=row.retries,
-            account=None if row.account is None else json.loads(row.account),
         )
         for row in rows
     }
 
 
+async def accounts(session: AsyncSession) -> dict[str, dict[str, Any]]:
+    """Read what each plugin took, as the process said that wrote last."""
+    rows = await session.execute(select(Plugin.id, Plugin.account).where(Plugin.account.is_not(None)))
+    return {plugin: json.loads(said) for plugin, said in rows if said is not None}
+
+
 async def wish(session: AsyncSession, plugin: str, word: Literal["enabled", "disabled"]) -> None:
     """Keep an operator's wish. What failed before is tried again. The caller commits."""
-    await _touch(session, plugin)
-    await session.execute(
-        update(Plugin)
-        .where(Plugin.id == plugin)
-        .values(wish=word, **({"quarantine": None, "retries": Plugin.retries + 1} if word == "enabled" else {}))
-    )
+    again = {"quarantine": None, "retries": Plugin.retries + 1} if word == "enabled" else {}
+    await _change(session, plugin, {"wish": word}, again)
 
 
 async def retry(session: AsyncSession, plugin: str) -> None:
     """End a quarantine, and let every process try again what failed. The caller commits."""
-    await _touch(session, plugin)
-    await session.execute(update(Plugin).where(Plugin.id == plugin).values(quarantine=None, retries=Plugin.retries + 1))
+    await _change(session, plugin, {}, {"quarantine": None, "retries": Plugin.retries + 1})
 
 
 async def consent(session: AsyncSession, plugin: str, said: bytes) -> None:
     """Keep what was consented to. The caller read the row under lock, and commits."""
-    await _touch(session, plugin)
-    await session.execute(update(Plugin).where(Plugin.id == plugin).values(consent=said.decode()))
+    await _change(session, plugin, {"consent": said.decode()})
 
 
 async def quarantine(session: AsyncSession, plugin: str, said: Quarantine) -> None:
     """Keep a plugin off. The caller read the row under lock, and commits."""
-    await _touch(session, plugin)
-    await session.execute(update(Plugin).where(Plugin.id == plugin).values(quarantine=_text(said)))
+    await _change(session, plugin, {"quarantine": _text(said)})
 
 
 async def record(
@@ -164,11 +175,15 @@ async def _set(session: AsyncSession, column: str, said: Mapping[str, str]) -> N
         await session.execute(change, [{"plugin": plugin, "said": said[plugin]} for plugin in sorted(said)])
 
 
-async def _touch(session: AsyncSession, plugin: str) -> None:
-    """See that there is a row, and let the other processes know that it changed."""
+async def _change(
+    session: AsyncSession, plugin: str, values: Mapping[str, str], more: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Set columns of one row, `more` of them only if there was one, and let the other processes know of it."""
     await bump(session, "wishes")
-    row = {"id": plugin, "state": "", "updated": dt.datetime.now(dt.UTC)}
-    await session.execute(_insert(session).values(row).on_conflict_do_nothing(index_elements=[Plugin.id]))
+    row = {"id": plugin, "state": "", "updated": dt.datetime.now(dt.UTC), **values}
+    insert = _insert(session).values(row)
+    changed = {**values, **more}
+    await session.execute(insert.on_conflict_do_update(index_elements=[Plugin.id], set_=changed))
 
 
 def _insert(session: AsyncSession) -> Any:

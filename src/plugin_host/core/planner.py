@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -25,7 +25,9 @@ from plugin_host.plugins.resolver import resolve
 from plugin_host.supervision.starts import Starts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from plugin_host.database import Database
     from plugin_host.migrations.planning import MigrationPlan
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from plugin_host.registry import Record
     from plugin_host.sdk.errors import Reason
     from plugin_host.settings import Settings
+
+T = TypeVar("T")
 
 # What is found out only by running the plugin parks it as quarantined; a fault in what it says, as refused.
 _STATES: Final[dict[str, State]] = {
@@ -118,7 +122,7 @@ class Planner:
 
         `pin` may put what runs in the place of what is installed by now: see `Roster.pin`.
         """
-        records = await self._records()
+        records = await self._ask(registry.records)
         wishes = {plugin: record.wish for plugin, record in records.items() if record.wish is not None}
         plan = await asyncio.to_thread(self._resolve, wishes, pin)
         consents = {plugin: consent_of(record) for plugin, record in records.items()}
@@ -170,7 +174,7 @@ class Planner:
 
     async def accounts(self) -> dict[str, dict[str, Any]]:
         """Give what each plugin took, as the process said that wrote last."""
-        return {plugin: row.account for plugin, row in (await self._records()).items() if row.account is not None}
+        return await self._ask(registry.accounts)
 
     async def pending(self) -> MigrationPlan:
         """Say which revisions `migrate` would apply. Writes nothing."""
@@ -195,13 +199,13 @@ class Planner:
         plan = resolve(read_all, disabled=loader.disabled, wishes=wishes, safe=self.safe)
         return dataclasses.replace(plan, warnings=(*found.warnings, *plan.warnings))
 
-    async def _records(self) -> dict[str, Record]:
+    async def _ask(self, question: Callable[[AsyncSession], Awaitable[dict[str, T]]]) -> dict[str, T]:
         """Ask the registry, which may have no tables yet, or not even a file: asking must not make one."""
         if self.database.path is not None and not Path(self.database.path).exists():
             return {}
         unit = self.database.unit(write=False)
         try:
-            return await registry.records(unit.session)
+            return await question(unit.session)
         except (OperationalError, ProgrammingError):
             return {}
         finally:

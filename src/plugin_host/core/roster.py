@@ -76,6 +76,7 @@ class Roster:
         self._starts = starts
         self._drain = drain
         self._started: set[str] = set()
+        self._new: set[str] = set()
         self._loaded: dict[str, Loaded] = {}
         self._failures: dict[str, Failure] = {}
         self._stale: set[str] = set()
@@ -168,6 +169,7 @@ class Roster:
                 plan = self.park(plan, entry.id, fault.reason, records)
             else:
                 self._started.add(entry.id)
+                self._new.add(entry.id)
         for entry in plan.active:
             plan = plan.change(entry.id, verified="built")
         return plan
@@ -191,6 +193,11 @@ class Roster:
             granted = known.get(entry.id, Consent()).granted(asked, whole, by_default=by_default) or Asked()
             said[entry.id] = (whole, granted)
         return said
+
+    def newcomers(self) -> set[str]:
+        """Name those that have started since this was last asked."""
+        new, self._new = self._new & self._started, set()
+        return new
 
     async def _stop(self, plugin: str) -> None:
         self._started.discard(plugin)

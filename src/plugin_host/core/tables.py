@@ -16,7 +16,7 @@ from plugin_host.migrations.runner import Outcome, Runner, Source
 from plugin_host.sdk.errors import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from plugin_host.database import Database
     from plugin_host.migrations.belongings import Size
@@ -54,16 +54,20 @@ class Tables:
             runner = Runner(self._database)
             await asyncio.to_thread(runner.upgrade, [core], plugin="core", to=None, progress=progress)
 
-    async def faults(self, plan: Plan, progress: Callable[[str], None]) -> Mapping[str, Reason]:
-        """Migrate, or only look where `migrations.on_start` says so; tell who cannot run on the tables there are.
+    async def faults(self, plan: Plan, progress: Callable[[str], None]) -> tuple[Mapping[str, Reason], Collection[str]]:
+        """Migrate, or only look where `migrations.on_start` says so.
+
+        Tells who cannot run on the tables there are, and whose tables are there without being asked about.
 
         New revisions of a plugin whose code is an older one in this process wait for the restart.
         """
         fresh = [_source(plan, entry) for entry in plan.active if not entry.restart_needed]
         runner = Runner(self._database)
         if self._settings.migrations.on_start == "auto":
-            return (await asyncio.to_thread(runner.upgrade, fresh, progress=progress)).faults
-        return self._reasons(await asyncio.to_thread(runner.pending, fresh))
+            outcome = await asyncio.to_thread(runner.upgrade, fresh, progress=progress)
+            return outcome.faults, outcome.orphans
+        pending = await asyncio.to_thread(runner.pending, fresh)
+        return self._reasons(pending), pending.orphans
 
     async def tell(self, plan: Plan, state_of: Callable[[Reason], str]) -> Plan:
         """Lay over a plan which revisions wait, whose do not fit, and whose tables are there without a package."""
@@ -72,21 +76,7 @@ class Tables:
             plan = plan.change(plugin, pending=revisions)
         for plugin, reason in self._reasons(pending).items():
             plan = plan.park(plugin, state_of(reason), reason)  # type: ignore[arg-type] # a state, by its name
-        return await self.with_orphans(plan)
-
-    async def with_orphans(self, plan: Plan) -> Plan:
-        """Add those whose tables are there and whose package is not."""
-        for plugin in await asyncio.to_thread(Runner(self._database).state):
-            if plan.entry(plugin) is None:
-                reason = Reason(
-                    code="package_missing",
-                    text=f"The tables of {plugin} are here, its package is not.",
-                    culprits=(plugin,),
-                    way_out="Install the package again to go on where it stood, or run "
-                    f"plugin-host plugins purge {plugin} to remove what is kept.",
-                )
-                plan = plan.park(plugin, "orphaned", reason)
-        return plan
+        return with_orphans(plan, pending.orphans)
 
     async def sizes(self, plan: Plan) -> dict[str, Size]:
         """Say how much those keep whose package is not there."""
@@ -111,6 +101,21 @@ class Tables:
         if self._settings.migrations.on_start == "check":
             reasons = {**_pending_reasons(pending), **reasons}
         return reasons
+
+
+def with_orphans(plan: Plan, kept: Collection[str]) -> Plan:
+    """Add those of which tables are kept and whose package is not there."""
+    for plugin in sorted(kept):
+        if plan.entry(plugin) is None:
+            reason = Reason(
+                code="package_missing",
+                text=f"The tables of {plugin} are here, its package is not.",
+                culprits=(plugin,),
+                way_out="Install the package again to go on where it stood, or run "
+                f"plugin-host plugins purge {plugin} to remove what is kept.",
+            )
+            plan = plan.park(plugin, "orphaned", reason)
+    return plan
 
 
 def _version() -> str:

@@ -53,10 +53,11 @@ def locate(plugin: str, module: str, within: Path | None = None) -> Path:
     """
     top, _, below = module.partition(".")
     spec = _look_up(plugin, top, within)
-    first = _places(plugin, module, spec)[0]
+    places = _places(plugin, module, spec)
+    first = places[0]
     steps = iter(below.split(".") if below else ())
     while True:
-        holding = [place for place in _places(plugin, module, spec) if (place / "plugin.json").is_file()]
+        holding = [place for place in places if (place / "plugin.json").is_file()]
         if len(holding) > 1:
             text = f"{plugin}: plugin.json of {module!r} is in several places: {' and '.join(map(str, holding))}."
             raise _fault("manifest_invalid", plugin, text, "Uninstall all but one of them.")
@@ -69,6 +70,7 @@ def locate(plugin: str, module: str, within: Path | None = None) -> Path:
         if deeper is None or deeper.submodule_search_locations is None:
             return first
         spec = deeper
+        places = _places(plugin, module, spec)
 
 
 def find_spec(name: str, path: Iterable[str] | None = None) -> ModuleSpec | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import sys
 import time
 from importlib import metadata
@@ -30,6 +31,12 @@ _SETTLED: Final = 2_000_000_000
 _PATH_FINDERS: Final = frozenset({"_frozen_importlib_external", "importlib_metadata"})
 
 _FILES: Final = ("entry_points.txt", "METADATA", "PKG-INFO")
+
+# The two headers as every build tool writes them. Anything else is left to the parser of e-mail, which is dear: it
+# took a third of the time that looking at a plugin takes.
+_HEADER: Final = {
+    name: re.compile(rf"\A(?:[A-Za-z-]+:[^\n]*\n)*?{name}: ([^\s;]+)\r?\n") for name in ("Name", "Version")
+}
 
 Mark: TypeAlias = tuple[int, int, int, int] | None
 
@@ -131,8 +138,13 @@ def _distribution(point: metadata.EntryPoint) -> tuple[str | None, str | None]:
     try:
         if point.dist is None:
             return None, None
-        said = point.dist.metadata  # once: `name` and `version` would read and parse the file again each
-        return said["Name"], said["Version"]
+        said = point.dist.read_text("METADATA") or ""
+        name, version = _HEADER["Name"].search(said), _HEADER["Version"].search(said)
+        if name and version:
+            return name[1], version[1]
+        # Once: `name` and `version` would read and parse the file again each.
+        whole = point.dist.metadata
+        return whole["Name"], whole["Version"]
     except Exception:  # noqa: BLE001 - metadata is foreign, and may be half uninstalled
         return None, None
 

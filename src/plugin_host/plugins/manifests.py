@@ -9,8 +9,10 @@ Every finding of a step is told at once, each with file, JSON path and the way o
 from __future__ import annotations
 
 import codecs
+import os
 import re
-from typing import TYPE_CHECKING, Any, Final
+import stat
+from typing import Any, Final
 
 import msgspec
 
@@ -20,12 +22,12 @@ from plugin_host.plugins.findings import Finding, Findings, file_label, nearest
 from plugin_host.plugins.plan import Candidate, Found
 from plugin_host.sdk.manifest import ID_PATTERN, MenuFile, PermissionsFile, PluginManifest
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 MAX_DEPTH: Final = 40
 """How deep lists and objects of a file may be nested."""
 
+# Opened once and looked at then: a pipe in the place of a file must not be waited for, and every start reads
+# three files of every plugin. The last two are not known on every system.
+_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PLACE: Final = re.compile(r"(?P<what>.*) - at (`key` in )?`(?P<path>\$.*)`", re.DOTALL)
 _UNKNOWN_KEY: Final = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
 _MISSING_KEY: Final = re.compile(r"Object missing required field `(?P<key>.*)`", re.DOTALL)
@@ -78,7 +80,7 @@ def _raw(word: str, candidate: Candidate) -> Any:
         raw = _from_object(candidate.obj, "manifest" if word == "plugin" else word)
         missing = "it is missing: a plugin object says there what plugin.json would say"
     else:
-        raw = _from_file(candidate.folder / f"{word}.json") if candidate.folder is not None else None
+        raw = _from_file(f"{candidate.folder}/{word}.json") if candidate.folder is not None else None
         missing = f"plugin.json is missing in {candidate.folder}"
     if raw is None and word == "plugin":
         raise _Unreadable(missing, "Add it; in a wheel, see that the build packs it (setuptools leaves it out).")
@@ -94,14 +96,18 @@ def _from_object(obj: object, name: str) -> Any:
         raise _Unreadable(f"it is no mapping ({type(error).__name__}: {error})") from error
 
 
-def _from_file(path: Path) -> Any:
+def _from_file(path: str) -> Any:
     try:
-        if not path.exists():
-            return None
-        if not path.is_file():
-            raise _Unreadable("it is no regular file")
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        opened = os.open(path, _READ)
+        try:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                raise _Unreadable("it is no regular file")
+            with os.fdopen(opened, "rb", closefd=False) as file:
+                content = file.read(MAX_BYTES + 1)
+        finally:
+            os.close(opened)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise _Unreadable(f"it cannot be read ({error.strerror})", "Make it readable for the host.") from error
     if len(content) > MAX_BYTES:
