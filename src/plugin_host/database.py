@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 BUSY_MS: Final = 20_000
 _WAL_PATIENCE: Final = 5.0
+_BUMPED: Final = "plugin_host.bumped"
 REVISION_SQL: Final = "SELECT auth, policy, wishes FROM core_revision WHERE id = 1"
 
 
@@ -205,6 +206,11 @@ class UnitOfWork:
         """Whether anybody asked for the session."""
         return self._session is not None
 
+    @property
+    def policy_revision(self) -> int | None:
+        """The policy revision that the changes made in it, if they did: see `bump`."""
+        return None if self._session is None else self._session.info.get(_BUMPED, {}).get("policy")
+
     async def commit(self) -> None:
         """Commit; an error goes to the caller, who must not answer with success."""
         if self._session is not None:
@@ -225,12 +231,18 @@ class UnitOfWork:
             self._session = None
 
 
-async def bump(session: AsyncSession, kind: str) -> None:
-    """Raise `auth`, `policy` or `wishes` of the revision row, in the transaction of the change itself."""
+async def bump(session: AsyncSession, kind: str) -> int:
+    """Raise `auth`, `policy` or `wishes` of the revision row, in the transaction of the change itself.
+
+    Gives the new number, and remembers it in `session.info["plugin_host.bumped"]`.
+    """
     if kind not in Revision._fields:
         msg = f"no revision {kind!r}"
         raise ValueError(msg)
-    await session.execute(sa.text(f"UPDATE core_revision SET {kind} = {kind} + 1 WHERE id = 1"))  # noqa: S608 - checked
+    update = f"UPDATE core_revision SET {kind} = {kind} + 1 WHERE id = 1 RETURNING {kind}"  # noqa: S608 - checked
+    number: int = (await session.execute(sa.text(update))).scalar_one()
+    session.info.setdefault(_BUMPED, {})[kind] = number
+    return number
 
 
 def _use_wal(path: str) -> str:

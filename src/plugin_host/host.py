@@ -22,6 +22,7 @@ from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
 from plugin_host.core.planner import Planner
 from plugin_host.core.plugin import Core, CorePlugin
+from plugin_host.core.revisions import Revisions
 from plugin_host.core.roster import HostError, Roster, record
 from plugin_host.core.standing import HostView
 from plugin_host.core.standings import Standings
@@ -92,11 +93,13 @@ class PluginHost(HostView):
         clock = self._supervisor.clock
         self._assembly = Assembly(self.settings, self.database, self._offers, self._standings.access, clock)
         self._front = Front(self, self.core, self._supervisor)
+        self._revisions = Revisions(self.database, self._supervisor.usages)
         self._gate = Gate(
             authenticate=self._front.authenticate,
             holds=self._standings.holds,
             open_work=self._assembly.open,
             withheld=self._standings.withheld,
+            reach=self._revisions.reach,
             public_origin="/".join((self.settings.public_url or "").split("/", 3)[:3]) or None,
         )
         self._dispatcher = Dispatcher()
@@ -184,7 +187,8 @@ class PluginHost(HostView):
             self._entered = True
             self._check_strict(await self.reconcile())
             await self.core.setup_needed()
-            async with self._follower.following(), self._supervisor.watching():
+            open_still = self._revisions.watching(self._gate.judge)
+            async with self._follower.following(), self._supervisor.watching(), open_still:
                 yield self
             await self._save()
         finally:

@@ -16,6 +16,7 @@ from plugin_host.gateway.dispatcher import Dispatcher, Table
 from plugin_host.gateway.edge import Edge
 from plugin_host.gateway.gate import Gate
 from plugin_host.sdk.context import ANONYMOUS, Access, Actor, Services, Work
+from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.manifest import PublicRoute
 
 ANN = Actor(id="7", username="ann", display="Ann")
@@ -26,6 +27,7 @@ class FakeUnit:
 
     def __init__(self, commit_error: Exception | None) -> None:
         self.opened = False
+        self.policy_revision: int | None = None
         self.did: list[str] = []
         self._commit_error = commit_error
 
@@ -87,6 +89,8 @@ class Stage:
     works: list[Work] = field(default_factory=list)
     wrote: list[bool] = field(default_factory=list)
     scopes: list[Any] = field(default_factory=list)
+    reached: int = 7
+    still: bool = True
 
     @property
     def did(self) -> list[str]:
@@ -96,7 +100,12 @@ class Stage:
 
     def gate(self, public_origin: str | None = None) -> Gate:
         return Gate(
-            authenticate=self._authenticate, holds=self._holds, open_work=self._open, public_origin=public_origin
+            authenticate=self._authenticate,
+            holds=self._holds,
+            open_work=self._open,
+            reach=self._reach,
+            still=self._still,
+            public_origin=public_origin,
         )
 
     def build(self, *handlers: Any, plugin: str = "shop", public: Iterable[PublicRoute] = (), **more: Any) -> Built:
@@ -115,6 +124,13 @@ class Stage:
         if self.failing is not None:
             raise self.failing
         return self.actor
+
+    async def _reach(self, revision: int) -> None:
+        if revision > self.reached:
+            raise Problem(503, "policy_behind")
+
+    async def _still(self, _work: Work, _actor: Actor) -> bool:
+        return self.still
 
     def _holds(self, actor: Actor, permission: str) -> bool:
         return actor.signed_in and permission in self.held

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from plugin_host.sdk import AsgiApp, get
+from plugin_host.sdk.errors import PluginFault
 
 from .conftest import Socket, Stage, client
 
@@ -186,3 +187,9 @@ def test_its_routes_are_one_line_for_operators(stage: Stage) -> None:
 @pytest.mark.parametrize("path", ["app", "/app/", "//app"])
 def test_its_path_may_be_spelled_loosely(stage: Stage, path: str) -> None:
     assert stage.build(mounted(path=path)).routes[0].path == "/api/shop/app/*"
+
+
+@pytest.mark.security
+def test_a_foreign_application_cannot_ask_about_objects(stage: Stage) -> None:
+    with pytest.raises(PluginFault, match="a foreign application cannot ask"):
+        stage.build(AsgiApp(starlette(), path="/app", permission="shop.item.edit"))

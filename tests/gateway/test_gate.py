@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
 from litestar import Response
-from litestar.response import Stream
+from litestar.response import Redirect, Stream
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -282,6 +283,54 @@ async def test_object_scope_that_never_asked_is_undone(stage: Stage, caplog: pyt
 
 
 @pytest.mark.security
+async def test_object_scope_in_a_thread_must_ask_too(stage: Stage) -> None:
+    @get("/peek", permission="shop.item.edit")
+    def peek() -> str:
+        return "secret"
+
+    async with stage.client(peek) as browser:
+        failed = await browser.get("/api/shop/peek")
+    assert (failed.status_code, failed.json()["type"]) == (500, "urn:plugin-host:problem:undecided")
+
+
+@pytest.mark.security
+async def test_a_redirect_without_a_decision_is_undone(stage: Stage) -> None:
+    @get("/go", permission="shop.item.edit")
+    async def go() -> Redirect:
+        return Redirect("/elsewhere?secret=1")
+
+    async with stage.client(go) as browser:
+        failed = await browser.get("/api/shop/go")
+    assert failed.status_code == 500
+    assert "location" not in failed.headers
+
+
+@pytest.mark.security
+async def test_a_stream_without_a_decision_never_begins(stage: Stage) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"secret"
+
+    @get("/stream", permission="shop.item.edit")
+    async def stream() -> Stream:
+        return Stream(parts())
+
+    async with stage.client(stream) as browser:
+        failed = await browser.get("/api/shop/stream")
+    assert failed.status_code == 500
+    assert "secret" not in failed.text
+
+
+@pytest.mark.security
+async def test_a_refusal_needs_no_decision(stage: Stage) -> None:
+    @get("/gone", permission="shop.item.edit")
+    async def gone() -> None:
+        raise Problem(404, "not_found")
+
+    async with stage.client(gone) as browser:
+        assert (await browser.get("/api/shop/gone")).status_code == 404
+
+
+@pytest.mark.security
 async def test_object_scope_without_any_database_must_ask_too(stage: Stage) -> None:
     @get("/peek", permission="shop.item.edit")
     async def peek() -> str:
@@ -382,3 +431,35 @@ async def test_the_constraint_that_refused_is_logged(stage: Stage, caplog: pytes
     async with stage.client(add_item) as browser:
         await browser.post("/api/shop/items", json={"name": "lamp"})
     assert "uq_shop_item_name" in caplog.text
+
+
+async def test_a_change_of_the_policy_answers_its_revision(stage: Stage) -> None:
+    @post("/share", permission="shop.view")
+    async def share(db: AsyncSession) -> None:
+        unit: Any = stage.works[-1].unit
+        unit.policy_revision = 12
+
+    async with stage.client(share) as browser:
+        answer = await browser.post("/api/shop/share")
+    assert answer.headers["policy-revision"] == "12"
+
+
+async def test_a_change_that_was_undone_answers_no_revision(stage: Stage) -> None:
+    @post("/share", permission="shop.view")
+    async def share(db: AsyncSession) -> None:
+        unit: Any = stage.works[-1].unit
+        unit.policy_revision = 12
+        raise Problem(409, "conflict")
+
+    async with stage.client(share) as browser:
+        assert "policy-revision" not in (await browser.post("/api/shop/share")).headers
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [("7", 201), ("0", 201), ("8", 503), ("-1", 400), ("x", 400), ("9" * 40, 400)]
+)
+async def test_whoever_has_seen_a_revision_is_answered_by_no_older_one(stage: Stage, said: str, status: int) -> None:
+    async with stage.client(add_item) as browser:
+        answer = await browser.post("/api/shop/items", json={"name": "lamp"}, headers={"policy-revision": said})
+    assert answer.status_code == status
+    assert len(stage.works) == (status == 201)

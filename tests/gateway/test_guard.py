@@ -70,9 +70,9 @@ class Call:
 class Guarded:
     """One plugin behind its guard, and all that is in front of it."""
 
-    def __init__(self, stage: Stage, *handlers: Any, concurrency: int | None = None) -> None:
+    def __init__(self, stage: Stage, *handlers: Any, concurrency: int | None = None, **options: Any) -> None:
         self.usage = Usage()
-        built = stage.build(*handlers)
+        built = stage.build(*handlers, **options)
         guard: Any = Guard(built.app, self.usage, concurrency=concurrency)
         self.edge: Edge = stage.edge(dataclasses.replace(built, app=guard))
 

@@ -39,6 +39,7 @@ CACHED: Final = 10_000
 TOKEN_LENGTH: Final = 43  # 32 random bytes in base64: anything else is not ours, and not worth a query
 SESSION: Final = "plugin_host.session"
 EXPIRED: Final = "plugin_host.session_expired"
+AGAIN: Final = "plugin_host.again"  # the gate judges what is open again: nobody has sent anything
 
 _REVISION: Final = table("core_revision", column("id"), column("auth"), column("policy"))
 # Seen from the revision row, so that there is always an answer: the session and its user may be missing.
@@ -114,7 +115,7 @@ class Principals:
                 self._cache.pop(key, None)
                 scope[EXPIRED] = True
                 return ANONYMOUS
-        if now - held.seen >= self._seen_every:
+        if now - held.seen >= self._seen_every and AGAIN not in scope:
             self._note_seen(held, now)
         scope[SESSION] = held.session
         return held.actor

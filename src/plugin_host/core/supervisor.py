@@ -24,7 +24,7 @@ from plugin_host.supervision.breaker import Breaker, Counts, Thresholds
 from plugin_host.supervision.lag import NOBODY, Lag, LagWatch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
     from pathlib import Path
 
     from litestar import Litestar
@@ -107,6 +107,10 @@ class Supervisor:
         self._breaker.keep(folders)
         # core's folder is the host: it lies around every request, and names nobody.
         self._watch.know({plugin: path for plugin, path in folders.items() if path is not None and plugin != _CORE})
+
+    def usages(self) -> Collection[Usage]:
+        """Give what every plugin does."""
+        return list(self._usages.values())
 
     def cut(self, plugin: str) -> None:
         """End what is still under way in a plugin that has had its time to end."""

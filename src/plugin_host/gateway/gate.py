@@ -6,8 +6,11 @@
 4. When the answer begins, the work is committed first; a 4xx or 5xx answer undoes it. A commit that fails
    becomes the answer. So no success leaves for something that was not kept.
 5. A route of object scope must have asked for a decision, or its work is undone.
+6. An answer to a change of who may do what carries the policy revision that the change made (`Policy-Revision`).
+   Whoever sends such a number back is answered by rules at least as new, or with 503 `policy_behind`.
 
-The gate answers its refusals itself: an exception handler of the plugin never sees them.
+The gate answers its refusals itself: an exception handler of the plugin never sees them. `judge` asks again, for
+what stays open: a stream, a WebSocket.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar.middleware import ASGIMiddleware
 
+from plugin_host.gateway.headers import POLICY_REVISION, is_preflight, require_json, wanted_revision
 from plugin_host.gateway.origin import SAFE_METHODS, check_origin
 from plugin_host.gateway.problems import FAILED, REQUEST_ID, log_unexpected, send_problem, to_problem
 from plugin_host.sdk.calls import CURRENT_CALL, Call
@@ -36,6 +40,8 @@ NEED: Final = "plugin_host.need"
 """Where a handler's `opt` says what it needs; set by `application.build`, refused in a plugin's own `opt`."""
 WORK: Final = "plugin_host.work"
 SESSION_EXPIRED: Final = "plugin_host.session_expired"
+AGAIN: Final = "plugin_host.again"
+"""Set in a scope that is judged again: nobody has sent anything, so nobody was seen."""
 
 _BAD_REQUEST: Final = 400
 
@@ -65,24 +71,37 @@ def _nothing(_plugin: str) -> Collection[str]:
     return ()
 
 
+async def _as_it_is(_revision: int) -> None:
+    return None
+
+
+async def _always(_work: Work, _actor: Actor) -> bool:
+    return True
+
+
 class Gate(ASGIMiddleware):
     """The middleware in front of every plugin's handlers.
 
     `authenticate` names whoever sent the request, `holds` says whether somebody holds a permission (on some
     object at least), `open_work` makes the unit of work of one call, `withheld` says which public routes of a
-    plugin nobody has consented to. `public_origin` is where browsers see the host, if it is not what the Host
-    header says.
+    plugin nobody has consented to. `reach` waits until the rules are of at least that policy revision, or raises
+    `Problem`. `still` says whether all that a call was allowed to do with objects is still allowed. `public_origin`
+    is where browsers see the host, if it is not what the Host header says.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it asks, by name
         self,
         *,
         authenticate: Callable[[Any], Awaitable[Actor]],
         holds: Callable[[Actor, str], bool],
         open_work: Callable[[str, Actor, bool], Work],
         withheld: Callable[[str], Collection[str]] = _nothing,
+        reach: Callable[[int], Awaitable[None]] = _as_it_is,
+        still: Callable[[Work, Actor], Awaitable[bool]] = _always,
         public_origin: str | None = None,
     ) -> None:
+        self._reach = reach
+        self._still = still
         self._authenticate = authenticate
         self._holds = holds
         self._open_work = open_work
@@ -98,14 +117,14 @@ class Gate(ASGIMiddleware):
         call: dict[str, Any] = scope  # type: ignore[assignment] # a typed dict with keys of ours
         need: Need = call["route_handler"].opt.get(NEED, _UNDECLARED)
         method = call.get("method")  # a WebSocket has none
-        if method == "OPTIONS" and _is_preflight(call):
+        if method == "OPTIONS" and is_preflight(call):
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         try:
             call["user"] = actor = await self._admit(call, method, need)
             if need.json:
-                _require_json(call)
+                require_json(call)
         except Problem as problem:
             await send_problem(problem, call, send)
             return
@@ -124,10 +143,34 @@ class Gate(ASGIMiddleware):
             if unit.opened:
                 await unit.close()
 
+    async def judge(self, scope: dict[str, Any]) -> Problem | None:
+        """Say why whoever was let in would not be any more, or None.
+
+        Raises `Problem` of status 503 where that cannot be told now.
+        """
+        need: Need = scope["route_handler"].opt[NEED]
+        was: Actor = scope["user"]
+        again = {**scope, AGAIN: True}
+        again.pop(SESSION_EXPIRED, None)
+        try:
+            actor = await self._admit(again, scope.get("method"), need)
+        except Problem as problem:
+            if problem.status >= 500:  # noqa: PLR2004 - a status
+                raise
+            return problem
+        if was.signed_in and not actor.signed_in:  # the route is public, but who used it is not who they were
+            return _refusal(actor, need, again)
+        if need.decides and not await self._still(scope[WORK], actor):
+            return Problem(403, "forbidden", f"This needs the permission {need.permissions[0]!r}.")
+        return None
+
     async def _admit(self, scope: dict[str, Any], method: str | None, need: Need) -> Actor:
         try:
             if method not in SAFE_METHODS:
                 check_origin(scope, self._public_origin)
+            wanted = wanted_revision(scope)
+            if wanted:
+                await self._reach(wanted)
             actor = await self._authenticate(scope)
             if need.public and self._withheld(need.plugin):
                 self._require_consent(need)
@@ -167,6 +210,10 @@ def _after_commit(need: Need, work: Work, scope: dict[str, Any], send: Send) -> 
                 replaced = True
                 await send_problem(problem, scope, send)
                 return
+            revision = unit.policy_revision if message["status"] < _BAD_REQUEST else None
+            if revision is not None:
+                headers = [*message.get("headers", ()), (POLICY_REVISION, b"%d" % revision)]
+                message = {**message, "headers": headers}
         await send(message)
 
     return answer
@@ -201,11 +248,6 @@ async def _end_conversation(need: Need, work: Work, scope: dict[str, Any]) -> No
         await work.unit.commit()
 
 
-def _is_preflight(scope: dict[str, Any]) -> bool:
-    names = {name for name, _ in scope["headers"]}
-    return b"origin" in names and b"access-control-request-method" in names
-
-
 def _refusal(actor: Actor, need: Need, scope: dict[str, Any]) -> Problem:
     if not actor.signed_in:
         if scope.get(SESSION_EXPIRED):
@@ -228,19 +270,3 @@ def _undecided(need: Need, scope: dict[str, Any]) -> Problem:
         scope.get(REQUEST_ID, "-"),
     )
     return Problem(500, "undecided", f"The route never asked whether {permission!r} holds for the object; undone.")
-
-
-def _require_json(scope: dict[str, Any]) -> None:
-    """Refuse a body that does not say it is JSON: other types can be sent by any page's form."""
-    has_body = False
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            kind = value.partition(b";")[0].strip().lower()
-            if kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json")):
-                return
-            break
-        has_body = has_body or name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-    else:
-        if not has_body:
-            return
-    raise Problem(415, "unsupported_media_type", "Send the body as JSON, with Content-Type: application/json.")

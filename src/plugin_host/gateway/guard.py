@@ -6,8 +6,9 @@
 3. Whatever comes of it is counted in the plugin's `Usage`, which outlives the application that it counts.
 
 There is neither a task nor a timer for a request: whoever looks once a second calls `call_off_late`. WebSockets are
-counted, but neither limited nor called off: they are meant to stay. The edge notes the status of an answer in the
-scope when it begins, so that nothing has to stand in the way of each message.
+counted, but neither limited nor called off: they are meant to stay, until the right to them is gone
+(`revocation.end_revoked`). The edge notes the status of an answer in the scope when it begins, so that nothing has to
+stand in the way of each message.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from plugin_host.database import QueryClock
 from plugin_host.gateway.gate import WORK
-from plugin_host.gateway.problems import FAILED, REQUEST_ID, send_problem, to_problem
+from plugin_host.gateway.problems import FAILED, REQUEST_ID, UNWORDED, send_problem, to_problem
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Usage:
         "overloads",
         "queries",
         "requests",
+        "revoked",
         "seconds",
         "sockets",
         "talking",
@@ -85,8 +87,9 @@ class Usage:
         self.last_error = ""
         self.noted = float("-inf")
         self.under_way: dict[int, Call] = {}
-        self.talking: set[asyncio.Task[Any]] = set()
+        self.talking: dict[int, Call] = {}
         self.late: dict[int, _Late] = {}
+        self.revoked: dict[int, Revoked] = {}
 
     @property
     def in_flight(self) -> int:
@@ -132,36 +135,54 @@ class Guard:
         under_way[key] = (began, asyncio.current_task(), scope, send)  # type: ignore[assignment] # ASGI runs in tasks
         try:
             await self.app(scope, receive, send)
-            if key in usage.late:
+            if key in usage.revoked:
+                usage.revoked[key].forget(None)
+            elif key in usage.late:
                 await self._end_late(key, None)
             elif scope.get(STATUS, _SERVER_ERROR) >= _SERVER_ERROR:
                 self._count_error(scope, None)
         except BaseException as error:  # noqa: BLE001 - also what plugins have no business to raise
-            if key not in usage.late:
+            if key in usage.revoked:
+                # Without its end: the server cuts the connection, for half an answer must not look like a whole one.
+                usage.revoked[key].forget(error)
+            elif key in usage.late:
+                await self._end_late(key, error)
+            else:
                 self._count_error(scope, error)
                 _raise(error)
-            await self._end_late(key, error)
         finally:
             del under_way[key]
+            usage.revoked.pop(key, None)
             usage.seconds += monotonic() - began
 
     async def _converse(self, scope: Any, receive: Any, send: Any) -> None:
         usage = self.usage
-        task = asyncio.current_task()
+        key = id(scope)
         usage.requests += 1
         usage.sockets += 1
-        usage.talking.add(task)  # type: ignore[arg-type] # ASGI runs in tasks
+        usage.talking[key] = (monotonic(), asyncio.current_task(), scope, send)  # type: ignore[assignment] # as above
         try:
             await self.app(scope, receive, send)
             failed = scope.get(FAILED)
-            if failed is not None and to_problem(failed).status >= _SERVER_ERROR:
+            if key in usage.revoked:
+                await self._close_revoked(key, None)
+            elif failed is not None and to_problem(failed).status >= _SERVER_ERROR:
                 self._count_error(scope, failed)
         except BaseException as error:  # noqa: BLE001 - as above
-            self._count_error(scope, error)
-            _raise(error)
+            if key not in usage.revoked:
+                self._count_error(scope, error)
+                _raise(error)
+            await self._close_revoked(key, error)
         finally:
             usage.sockets -= 1
-            usage.talking.discard(task)
+            del usage.talking[key]
+            usage.revoked.pop(key, None)
+
+    async def _close_revoked(self, key: int, error: BaseException | None) -> None:
+        """Close a WebSocket that was called off because the right to it is gone, and say why."""
+        _, _, _, send = self.usage.talking[key]
+        self.usage.revoked[key].forget(error)
+        await send({"type": "websocket.close", "code": UNWORDED})
 
     def _count_error(self, scope: Any, error: BaseException | None) -> None:
         """Count what failed, if the gate had let it in and nobody has called it off."""
@@ -209,6 +230,28 @@ class _Late:
         self.answering: asyncio.Task[None] | None = None
 
 
+class Revoked:
+    """A stream or a WebSocket that was called off because the right to it is gone: how often."""
+
+    __slots__ = ("task", "times")
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
+        self.times = 0
+
+    def call_off(self) -> None:
+        """Cancel it; again, if it has made nothing of the last time."""
+        self.times += 1
+        self.task.cancel()
+
+    def forget(self, error: BaseException | None) -> None:
+        """Take the cancelling back, unless the server has cancelled it as well: then raise that."""
+        for _ in range(self.times):
+            self.task.uncancel()
+        if self.task.cancelling() and isinstance(error, asyncio.CancelledError):
+            raise error
+
+
 def call_off_late(usage: Usage, limit: float, now: float) -> int:
     """Call off the requests of a plugin whose answer has not begun `limit` seconds after they came; gives how many.
 
@@ -237,7 +280,7 @@ def call_off_late(usage: Usage, limit: float, now: float) -> int:
 
 def cut(usage: Usage) -> int:
     """End whatever is still under way in a plugin, streams and WebSockets among it; gives how many those are."""
-    tasks = [*(task for _, task, _, _ in usage.under_way.values()), *usage.talking]
+    tasks = [task for _, task, _, _ in (*usage.under_way.values(), *usage.talking.values())]
     for task in tasks:
         task.cancel()
     return len(tasks)

@@ -43,7 +43,8 @@ _NAMED_FIELD: Final = re.compile(r"field `([^`]*)`")
 # SQLSTATE of PostgreSQL for a deadlock and for two transactions that cannot both be: the same call may work next time.
 _TRY_AGAIN: Final = frozenset({"40001", "40P01"})
 _CLOSE_REASON_BYTES: Final = 123
-_UNWORDED: Final = 4500
+UNWORDED: Final = 4500
+"""The code of a close whose exception is in `FAILED`: `word_closes` says what it is."""
 
 log = logging.getLogger("plugin_host.gateway")
 
@@ -110,7 +111,7 @@ def word_closes(scope: Scope, send: Send) -> Send:
             return  # what fails after the handler has closed cannot be told any more
         accepted = accepted or kind == "websocket.accept"
         closed = kind == "websocket.close"
-        if closed and message.get("code") == _UNWORDED and FAILED in scope:
+        if closed and message.get("code") == UNWORDED and FAILED in scope:
             problem = to_problem(scope[FAILED])
             if not accepted:
                 await send_problem(problem, scope, send)

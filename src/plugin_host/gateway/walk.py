@@ -140,6 +140,7 @@ class Walk:
         found = [
             *self._shape(handler, path.removeprefix(self._prefix), foreign),
             *self._permission(handler, method, below),
+            *self._unasked(handler, foreign),
             *self._twice(f"{place} {name}", method, below),
         ]
         self.faults += [Fault(code, place, f"{label} {text}") for code, text in found]
@@ -211,6 +212,13 @@ class Walk:
                 "permission_unknown",
                 f"needs {permission!r}, which nobody declares" + (f"; did you mean {near[0]!r}?" if near else ""),
             )
+
+    def _unasked(self, handler: BaseRouteHandler, foreign: Foreign | None) -> Iterable[tuple[ReasonCode, str]]:
+        """Find what could never ask for a decision about an object, so that each of its answers would be undone."""
+        permission = str(handler.opt.get("permission"))
+        if foreign is not None and "object" in (self._rules.own.get(permission), self._rules.required.get(permission)):
+            text = f"needs {permission!r}, which is asked of an object, but a foreign application cannot ask"
+            yield "hook_invalid", f"{text}: name a permission of type scope"
 
 
 def place_of(fn: Callable[..., Any]) -> str:

@@ -162,6 +162,10 @@ class UnitOfWork(Protocol):
     def opened(self) -> bool:
         """Whether anybody asked for the session."""
 
+    @property
+    def policy_revision(self) -> int | None:
+        """The policy revision that the work has made, if it changed who may do what."""
+
     async def commit(self) -> None:
         """Make it last."""
 
