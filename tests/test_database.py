@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import plugin_host.core
-import plugin_host.database
+import plugin_host.database.sqlite
 from plugin_host.database import Database, DatabaseError, Revision, bump
 
 REVISION = Path(plugin_host.core.__file__).parent / "migrations" / "0001_revision.py"
@@ -237,7 +237,7 @@ def test_preparing_waits_for_another_process(file: Path) -> None:
 
 
 def test_preparing_does_not_wait_for_ever(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugin_host.database, "_WAL_PATIENCE", 0.1)
+    monkeypatch.setattr(plugin_host.database.sqlite, "_WAL_PATIENCE", 0.1)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):

@@ -91,7 +91,8 @@ class PluginHost(HostView):
         self._supervisor = Supervisor(self.settings.limits, self._quarantine, self._save)
         self._standings = Standings(self._guard)
         clock = self._supervisor.clock
-        self._assembly = Assembly(self.settings, self.database, self._offers, self._standings.access, clock)
+        self.databases = self.planner.databases
+        self._assembly = Assembly(self.settings, self.databases, self._offers, self._standings.access, clock)
         self._front = Front(self, self.core, self._supervisor)
         self._revisions = Revisions(self.database, self._supervisor.usages)
         self._gate = Gate(
@@ -197,7 +198,7 @@ class PluginHost(HostView):
             await self._roster.retire(set())
             self._standings.now, self._entered = None, False
             await self.core.close()
-            await self.database.close()
+            await self.databases.close()
 
     # -- what an application may ask -----------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from plugin_host.sdk.errors import PluginFault, Reason
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from plugin_host.database import Database, QueryClock
+    from plugin_host.database import Database, Databases, QueryClock
     from plugin_host.gateway.gate import Gate
     from plugin_host.plugins.activation import Contributions, Declared, Relay
     from plugin_host.plugins.plan import Found, Plan, PlanEntry
@@ -67,6 +67,7 @@ class Running:
 class _Parts:
     """What every unit of work of a plugin is handed."""
 
+    database: Database
     services: Services
     settings: object
     log: logging.Logger
@@ -78,13 +79,13 @@ class Assembly:
     def __init__(
         self,
         settings: Settings,
-        database: Database,
+        databases: Databases,
         offers: Offers,
         access: Callable[[Work], Access],
         clock: Callable[[str], QueryClock],
     ) -> None:
         self._settings = settings
-        self._database = database
+        self._databases = databases
         self._offers = offers
         self._access = access
         self._clock = clock
@@ -148,7 +149,7 @@ class Assembly:
         return Work(
             plugin=plugin,
             actor=actor,
-            unit=self._database.unit(write=write, clock=self._clock(plugin)),
+            unit=parts.database.unit(write=write, clock=self._clock(plugin)),
             access=self._access,
             services=parts.services,
             settings=parts.settings,
@@ -172,6 +173,7 @@ class Assembly:
         manifest = found.manifest
         needs = {*manifest.requires, *manifest.optional} if manifest is not None else set()
         parts = _Parts(
+            database=self._databases.of(entry.id),
             services=self._offers.seen_by(entry.id, needs),
             settings=declared.settings,
             log=logging.getLogger(f"plugin_host.plugins.{entry.id}"),

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from plugin_host import registry
 from plugin_host.core.tables import FOLDER, Tables
+from plugin_host.database import Databases
 from plugin_host.plugins.consent import Asked, Consent, asked_by, required
 from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
@@ -95,6 +96,7 @@ class Planner:
     ) -> None:
         self.settings = settings
         self.database = database
+        self.databases = Databases(database, folder=Path(settings.data_dir))
         self.objects = tuple(objects)
         self._candidates = tuple(candidates)
         self._replaces = replaces

@@ -1,0 +1,23 @@
+"""Databases: engines, sessions, the unit of work, the revision row, and whose database is which.
+
+Nothing here knows a plugin but by its id.
+"""
+
+from plugin_host.database.address import DatabaseError
+from plugin_host.database.databases import Databases
+from plugin_host.database.engines import Database
+from plugin_host.database.revision import REVISION_SQL, Revision, bump
+from plugin_host.database.sqlite import BUSY_MS
+from plugin_host.database.unit import QueryClock, UnitOfWork
+
+__all__ = [
+    "BUSY_MS",
+    "REVISION_SQL",
+    "Database",
+    "DatabaseError",
+    "Databases",
+    "QueryClock",
+    "Revision",
+    "UnitOfWork",
+    "bump",
+]
