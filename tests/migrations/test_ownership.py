@@ -31,9 +31,13 @@ class Pair:
         )
         runner.upgrade([self.contacts])
 
-    def invoicing(self, *bodies: str, requires: tuple[str, ...] = ("core", "contacts")) -> Reason | None:
-        """Let invoicing do this; give the reason why it was refused."""
+    def invoicing(
+        self, *bodies: str, requires: tuple[str, ...] = ("core", "contacts"), says: str = ""
+    ) -> Reason | None:
+        """Let invoicing do this; give the reason why it was refused. `says` goes above the first revision."""
         source = self._shelf("invoicing", *bodies, requires=requires)
+        if says:
+            self._shelf.write("invoicing", 1, bodies[0], says=says)
         return self._runner.upgrade([self.contacts, source]).faults.get("invoicing")
 
 
@@ -94,7 +98,6 @@ def test_reason_names_what_was_changed_and_whose_it_is(pair: Pair) -> None:
             "op.drop_table('invoicing_b')",
         ),
         ("op.execute('CREATE TEMPORARY TABLE scratch (n integer)')",),
-        ("op.execute('SELECT n FROM contacts_a')",),
     ],
 )
 def test_change_inside_the_prefix_is_allowed(pair: Pair, bodies: tuple[str, ...]) -> None:
@@ -143,6 +146,81 @@ def test_rows_that_point_nowhere_are_refused(pair: Pair, table: Any, database: D
 def test_own_tables_stay_when_there_are_none(pair: Pair, runner: Runner) -> None:
     assert pair.invoicing("pass") is None
     assert runner.state()["invoicing"].objects == ()
+
+
+# -- rows ------------------------------------------------------------------------------------------------------
+
+NEEDS = "needs = {'contacts': 'contacts_0001'}"
+FILL = "INSERT INTO contacts_a (id, n) VALUES (1, 1)"
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "body",
+    [
+        "op.execute('SELECT n FROM contacts_a')",
+        "op.get_bind().scalar(sa.text('SELECT count(*) FROM contacts_a'))",
+        "try:\n    op.get_bind().execute(sa.text('SELECT n FROM contacts_a'))\nexcept Exception:\n    pass",
+        "op.execute('CREATE TABLE invoicing_x AS SELECT * FROM contacts_a')",
+    ],
+)
+def test_reading_what_is_not_said_to_be_needed_is_refused(pair: Pair, body: str, tables: Any, database: Any) -> None:
+    reason = pair.invoicing(body)
+    assert reason is not None
+    assert (reason.code, reason.culprits) == ("migration_foreign", ("invoicing", "contacts"))
+    assert "reads contacts_a, and does not say that it needs contacts" in reason.text
+    assert 'needs = {"contacts": "contacts_0001"}' in reason.way_out
+    assert tables(database) == ["contacts_a"]
+
+
+def test_reading_what_is_said_to_be_needed_is_allowed(pair: Pair) -> None:
+    assert pair.invoicing("op.execute('CREATE TABLE invoicing_x AS SELECT n FROM contacts_a')", says=NEEDS) is None
+
+
+@pytest.mark.security
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE contacts_a SET n = 5",
+        "DELETE FROM contacts_a",
+        "INSERT INTO contacts_a (id, n) VALUES (2, 2)",
+        "UPDATE core_migration_head SET revision = 'invoicing_0007'",
+    ],
+)
+def test_rows_of_others_are_never_changed(pair: Pair, statement: str, write: Any, rows: Any, database: Any) -> None:
+    write(database, FILL)
+    reason = pair.invoicing(f"op.execute({statement!r})", says=NEEDS)
+    assert reason is not None
+    assert (reason.code, "changes co" in reason.text) == ("migration_foreign", True)
+    assert rows(database, "SELECT id, n FROM contacts_a") == [(1, 1)]
+
+
+@pytest.mark.security
+@pytest.mark.parametrize("word", ["PRAGMA foreign_keys=ON", "ATTACH ':memory:' AS other", "COMMIT"])
+def test_what_the_host_says_to_sqlite_no_revision_says(sqlite: Database, shelf: Any, table: Any, word: str) -> None:
+    faults = Runner(sqlite).upgrade([shelf("contacts", f'{table("contacts_a")}\nop.execute("{word}")')]).faults
+    assert f"says {word.split(maxsplit=1)[0]}" in faults["contacts"].text
+    assert "which is the host's to say" in faults["contacts"].text
+
+
+@pytest.mark.postgres
+@pytest.mark.security
+def test_truncating_a_foreign_table_is_refused(postgres: Database, shelf: Any, table: Any, rows: Any) -> None:
+    reason = Pair(shelf, table, Runner(postgres)).invoicing("op.execute('TRUNCATE contacts_a')")
+    assert reason is not None
+    assert reason.code == "migration_foreign"
+
+
+def test_a_plugin_that_is_rolled_back_holds_up_nobody(pair: Pair, shelf: Any, table: Any, runner: Runner) -> None:
+    bad = shelf("bad", "op.execute('DROP TABLE contacts_a')")
+    outcome = runner.upgrade([pair.contacts, bad, shelf("notes", table("notes_a"))])
+    assert (outcome.applied, outcome.faults["bad"].code) == (("notes_0001",), "migration_foreign")
+
+
+def test_filling_a_table_with_keys_to_another_plugin_reads_nothing_of_it(pair: Pair, table: Any, write: Any) -> None:
+    write(pair._runner._database, FILL)
+    fill = "op.execute('INSERT INTO invoicing_a (id, other) VALUES (1, 1)')"
+    assert pair.invoicing(f"{table('invoicing_a', link('contacts_a', 'CASCADE'))}\n{fill}") is None
 
 
 # -- PostgreSQL only -------------------------------------------------------------------------------------------

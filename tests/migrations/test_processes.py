@@ -82,3 +82,31 @@ def test_process_that_is_killed_leaves_whole_revisions(
     shelf.write("contacts", 2, table("contacts_b"))
     outcome = Runner(database).upgrade([contacts])
     assert (outcome.applied, outcome.faults) == (("contacts_0002", "contacts_0003"), {})
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_four_processes_start_twenty_times(
+    kind: str, shelf: Any, table: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    names = ["core", "contacts", "invoicing", "notes", "reports", "tasks"]
+    sources = [shelf(name, *(table(f"{name}_{letter}") for letter in "abc")) for name in names]
+    everything = sorted(f"{name}_000{number}" for name in names for number in (1, 2, 3))
+    url = request.getfixturevalue("postgres_url") if kind == "postgres" else ""
+    root = sources[0].folder.parent
+    for start_number in range(20):
+        where = (url, f"s{start_number}") if url else (f"sqlite:///{tmp_path}/{start_number}.db", None)
+        database = Database(where[0], schema=where[1])
+        database.prepare()
+        for left in (*root.glob("ready*"), *root.glob("go")):
+            left.unlink()
+        address = f"{where[0]}?options=-csearch_path%3D{where[1]}" if url else where[0]
+        processes = [start(Database(address), sources) for _ in range(4)]
+        wait_for(lambda: len(list(root.glob("ready*"))) == 4)
+        (root / "go").touch()
+        answers = [process.communicate(timeout=120) for process in processes]
+        assert [error for _, error in answers] == [""] * 4
+        assert sorted(line for out, _ in answers for line in out.split()) == everything
+        with database.migration_engine() as engine, engine.connect() as connection:
+            kept = connection.exec_driver_sql("SELECT revision, state FROM core_migration ORDER BY revision").all()
+        assert [tuple(row) for row in kept] == [(revision, "ok") for revision in everything]

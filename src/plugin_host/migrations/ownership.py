@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
+from plugin_host.migrations.guard import changed
 from plugin_host.migrations.schedule import CORE
 from plugin_host.sdk.errors import PluginFault, Reason
 
@@ -32,7 +33,8 @@ _SQLITE_LINKS: Final = sa.text(
 _POSTGRESQL: Final = sa.text(
     r"""
     WITH facts(relation, fact) AS (
-        SELECT oid, concat_ws(':', 'rel', relkind, relpersistence, relrowsecurity, relforcerowsecurity) FROM pg_class
+        SELECT oid, concat_ws(':', 'rel', relkind, relpersistence, relrowsecurity, relforcerowsecurity, relfilenode)
+        FROM pg_class
         UNION ALL
         SELECT attrelid, concat_ws(':', 'att', attnum, attname, atttypid, atttypmod, attnotnull, attidentity,
                                    attgenerated, attcollation, attisdropped)
@@ -110,9 +112,7 @@ def own_tables(plugin: str, catalogue: Mapping[str, Thing]) -> tuple[str, ...]:
 def check_changes(step: Step, foreign: Collection[str]) -> None:
     """Refuse a revision that changed `foreign`, what is not its plugin's. Raises `PluginFault`."""
     if foreign:
-        text = f"changes {', '.join(sorted(foreign))}: what belongs to {step.plugin} begins with '{step.plugin}_'"
-        way_out = "Change only tables of the plugin itself; ask the other plugin for what is needed there."
-        _refuse(step, text, way_out, *map(_owner, foreign))
+        raise changed(step, set(foreign))
 
 
 def check_links(

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from plugin_host.migrations import ledger, ownership
+from plugin_host.migrations.guard import guarded
 from plugin_host.migrations.ledger import Head
 from plugin_host.migrations.locking import (
     Patience,
@@ -189,16 +190,21 @@ class _Run:
             if at != step.number - 1:
                 raise _went_back(step)
             before = ownership.look(connection)
-            with whole(connection):
+            with whole(connection), guarded(connection, step) as judge:
                 _upgrade(connection, step)
-            objects = self._check(connection, step, source, before)
+            objects = self._check(connection, step, source, before, judge)
             ledger.write_history(connection, step, source.version, "ok", _ms(started))
             if not ledger.write_head(connection, step, objects, source.requires):
                 raise _went_back(step)
         return True
 
     def _check(
-        self, connection: sa.Connection, step: Step, source: Source, before: Mapping[str, ownership.Thing]
+        self,
+        connection: sa.Connection,
+        step: Step,
+        source: Source,
+        before: Mapping[str, ownership.Thing],
+        judge: Callable[[], None],
     ) -> tuple[str, ...]:
         """Hold what the revision did to the rules, and give the plugin's tables."""
         after = ownership.look(connection)
@@ -208,6 +214,7 @@ class _Run:
             with reading(self._engine) as outside:
                 foreign &= ownership.foreign_changes(step.plugin, ownership.look(outside), after)
         ownership.check_changes(step, foreign)
+        judge()
         ownership.check_links(connection, step, source.requires, after)
         ownership.check_rows(connection, step)
         return ownership.own_tables(step.plugin, after)
