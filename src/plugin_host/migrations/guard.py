@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -198,7 +198,9 @@ def _judge(connection: sa.Connection, step: Step, before: Mapping[str, Counts]) 
         raise looked(step, reads)
 
 
-def _fault(code: str, step: Step, text: str, way_out: str, *others: str) -> PluginFault:
+def _fault(
+    code: Literal["migration_failed", "migration_foreign"], step: Step, text: str, way_out: str, *others: str
+) -> PluginFault:
     return PluginFault(
         Reason(
             code=code,
