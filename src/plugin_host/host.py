@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from plugin_host import registry
 from plugin_host.core.api.health import FAULTS
 from plugin_host.core.assembly import Assembly
+from plugin_host.core.databases import host_database
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
 from plugin_host.core.planner import Planner
@@ -29,7 +30,6 @@ from plugin_host.core.standings import Standings
 from plugin_host.core.supervisor import Supervisor
 from plugin_host.core.tables import with_orphans
 from plugin_host.core.wishes import Wishes
-from plugin_host.database import Database
 from plugin_host.gateway.dispatcher import Dispatcher
 from plugin_host.gateway.edge import Edge
 from plugin_host.gateway.gate import Gate
@@ -82,7 +82,7 @@ class PluginHost(HostView):
         candidates: Sequence[Candidate] = (),
     ) -> None:
         self.settings = settings or Settings()
-        self.database = Database(self.settings.database_url, schema=self.settings.schema, engine=engine)
+        self.database = host_database(self.settings, engine)
         self.users = users
         self.core = Core(self.settings, self.database, users)
         self.planner = Planner(self.settings, self.database, objects=plugins, candidates=candidates, safe=safe)

@@ -82,11 +82,11 @@ def _candidate(what: str | None, folder: Path) -> Candidate | None:
 
 
 def _plan(settings: Settings, candidate: Candidate | None) -> Plan:
-    from plugin_host.core.planner import Planner  # noqa: PLC0415 - brings SQLAlchemy
-    from plugin_host.database import Database  # noqa: PLC0415 - with it
+    from plugin_host.core.databases import host_database  # noqa: PLC0415 - brings SQLAlchemy
+    from plugin_host.core.planner import Planner  # noqa: PLC0415 - with it
 
     candidates = () if candidate is None else (candidate,)
-    return run(Planner(settings, Database(settings.database_url), candidates=candidates).plan())
+    return run(Planner(settings, host_database(settings), candidates=candidates).plan())
 
 
 def _wanted(what: str | None, candidate: Candidate | None, plan: Plan) -> str | None:

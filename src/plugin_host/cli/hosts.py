@@ -44,12 +44,12 @@ def open_planner(config: str | None, app: str | None) -> Planner:
     """Make what plans and migrates, without the web stack; with `app` it is that of the application's host."""
     if app is not None:
         return _find(app).planner
-    from plugin_host.core.planner import Planner  # noqa: PLC0415 - brings SQLAlchemy
-    from plugin_host.database import Database  # noqa: PLC0415 - with it
+    from plugin_host.core.databases import host_database  # noqa: PLC0415 - brings SQLAlchemy
+    from plugin_host.core.planner import Planner  # noqa: PLC0415 - with it
     from plugin_host.settings import Settings  # noqa: PLC0415 - lazy
 
     settings = Settings.load(config)
-    return Planner(settings, Database(settings.database_url, schema=settings.schema))
+    return Planner(settings, host_database(settings))
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

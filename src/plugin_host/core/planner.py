@@ -16,8 +16,8 @@ import msgspec
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from plugin_host import registry
+from plugin_host.core.databases import all_databases
 from plugin_host.core.tables import FOLDER, Tables
-from plugin_host.database import Databases
 from plugin_host.plugins.consent import Asked, Consent, asked_by, required
 from plugin_host.plugins.discovery import discover
 from plugin_host.plugins.manifests import read
@@ -96,7 +96,7 @@ class Planner:
     ) -> None:
         self.settings = settings
         self.database = database
-        self.databases = Databases(database, folder=Path(settings.data_dir))
+        self.databases = all_databases(settings, database)
         self.objects = tuple(objects)
         self._candidates = tuple(candidates)
         self._replaces = replaces

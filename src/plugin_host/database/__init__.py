@@ -3,7 +3,7 @@
 Nothing here knows a plugin but by its id.
 """
 
-from plugin_host.database.address import DatabaseError
+from plugin_host.database.address import Address, DatabaseError, PoolLimits
 from plugin_host.database.databases import Databases
 from plugin_host.database.engines import Database
 from plugin_host.database.revision import REVISION_SQL, Revision, bump
@@ -13,9 +13,11 @@ from plugin_host.database.unit import QueryClock, UnitOfWork
 __all__ = [
     "BUSY_MS",
     "REVISION_SQL",
+    "Address",
     "Database",
     "DatabaseError",
     "Databases",
+    "PoolLimits",
     "QueryClock",
     "Revision",
     "UnitOfWork",

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+
+class Address(NamedTuple):
+    """Where operators want a database: `url`, and on PostgreSQL the schema in it."""
+
+    url: str
+    schema: str | None = None
+
+
+class PoolLimits(NamedTuple):
+    """How many connections a process keeps to one database, how many more it opens, and how long one is waited for."""
+
+    size: int = 5
+    overflow: int = 10
+    timeout: float = 30.0
 
 
 class DatabaseError(Exception):

@@ -1,7 +1,7 @@
 """Whose tables are in which database: the host's own, shared by most, and those of plugins that have one of their own.
 
 A database of a plugin's own is
-- where the settings say (`databases.own.<id>`), else
+- where the settings say (`[databases.<id>]`), else
 - on SQLite a file of its own in the data folder, `databases/<id>.db`, else
 - on PostgreSQL a schema and a role of its own in the host's database, both `<schema>__<id>`.
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from plugin_host.database.address import DatabaseError
+from plugin_host.database.address import Address, DatabaseError, PoolLimits
 from plugin_host.database.engines import Database
 from plugin_host.database.postgresql import SCHEMA_LENGTH, drop_schema, list_schemas
 
@@ -36,10 +36,18 @@ class Databases:
     `default` is the host's own; `folder` the data folder; `addresses` where operators want those of plugins, by id.
     """
 
-    def __init__(self, default: Database, *, folder: Path, addresses: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        default: Database,
+        *,
+        folder: Path,
+        addresses: Mapping[str, Address] | None = None,
+        pool: PoolLimits | None = None,
+    ) -> None:
         self.default = default
         self._folder = folder / FOLDER
         self._addresses = dict(addresses or {})
+        self._pool = pool
         self._made: dict[str, Database] = {}
         self._own: frozenset[str] = frozenset()
 
@@ -110,14 +118,16 @@ class Databases:
 
     def _make(self, plugin: str) -> Database:
         if plugin in self._addresses:
-            return Database(self._addresses[plugin], where=f"databases.own.{plugin}")
+            address = self._addresses[plugin]
+            return Database(address.url, schema=address.schema, where=f"databases.{plugin}.url", pool=self._pool)
         if self.default.dialect == "sqlite":
-            return Database(sa.URL.create("sqlite", database=str(self._folder / f"{plugin}.db")))
+            return Database(sa.URL.create("sqlite", database=str(self._folder / f"{plugin}.db")), pool=self._pool)
         schema = f"{self._prefix}{plugin}"
         if len(schema) > SCHEMA_LENGTH:
             msg = f"the schema of {plugin} would be {schema!r}, which is too long: name a database in "
-            raise DatabaseError(msg + f"databases.own.{plugin}, or choose a shorter schema")
-        return Database(self.default.url, schema=schema, role=_role(self.default.url.database or "", schema))
+            raise DatabaseError(msg + f"[databases.{plugin}], or choose a shorter schema")
+        role = _role(self.default.url.database or "", schema)
+        return Database(self.default.url, schema=schema, role=role, pool=self._pool)
 
 
 def _role(database: str, schema: str) -> str:

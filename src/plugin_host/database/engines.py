@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from plugin_host.database.address import DatabaseError, parse
+from plugin_host.database.address import DatabaseError, PoolLimits, parse
 from plugin_host.database.postgresql import connect_args, has_schema, make_schema
 from plugin_host.database.revision import REVISION_SQL, Revision
 from plugin_host.database.sqlite import BUSY_MS, install_sqlite, use_wal
@@ -47,12 +47,14 @@ class Database:
         role: str | None = None,
         engine: AsyncEngine | None = None,
         where: str = "database",
+        pool: PoolLimits | None = None,
     ) -> None:
         self.url = parse(url, where) if engine is None else engine.url
         self.dialect = self.url.get_backend_name()
         self.schema = schema
         self.role = role
         self._where = where
+        self._pool = pool or PoolLimits()
         self._check()
         shared = engine if schema is None else None
         self._owned = shared is None
@@ -161,10 +163,14 @@ class Database:
         return connect_args(self.schema, self.role)
 
     def _make_engine(self) -> AsyncEngine:
+        size, overflow, timeout = self._pool
+        pool: dict[str, Any] = {"pool_size": size, "max_overflow": overflow, "pool_timeout": timeout}
         if self.dialect == "sqlite":
-            engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
+            engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, **pool)
             install_sqlite(engine.sync_engine, foreign_keys=True, begin="")
             return engine
         url = self.url.set(drivername="postgresql+psycopg")
         # Errors are logged, and values of rows are nobody's business there: hashes of passwords are among them.
-        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=self._connect_args())
+        return create_async_engine(
+            url, pool_pre_ping=True, hide_parameters=True, connect_args=self._connect_args(), **pool
+        )

@@ -50,7 +50,7 @@ def make_schema(url: sa.URL, schema: str, role: str | None) -> None:
             raise DatabaseError(msg)
         if role is not None and not _is_owner(connection, schema, role):
             msg = f"the schema {schema!r} is there and is not the role's {role!r}: drop or rename it, or let the "
-            raise DatabaseError(msg + "plugin have another place with databases.own")
+            raise DatabaseError(msg + "plugin have another place with [databases.<id>]")
 
 
 def list_schemas(url: sa.URL, prefix: str) -> list[str]:
@@ -89,7 +89,7 @@ def _make_role(connection: sa.Connection, role: str) -> None:
         msg = f"the role {role!r} could not be made, or not be given to {who}: let an administrator run "
         raise DatabaseError(
             msg + f"CREATE ROLE {_quoted(role)} NOLOGIN; GRANT {_quoted(role)} TO {_quoted(str(who))}, "
-            "or give the plugin a database of its own with databases.own"
+            "or name another place in [databases.<id>]"
         )
 
 

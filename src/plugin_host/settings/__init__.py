@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.reading import SettingsError
 from plugin_host.settings.schema import (
     Argon2,
@@ -28,6 +29,8 @@ __all__ = [
     "Limits",
     "Loader",
     "Migrations",
+    "OwnDatabase",
+    "Pool",
     "Remote",
     "Server",
     "SettingRow",

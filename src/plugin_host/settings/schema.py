@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
 from plugin_host.settings import reading, wording
-from plugin_host.settings.reading import SettingsError
+from plugin_host.settings.databases import OwnDatabase, Pool
+from plugin_host.settings.section import Section as _Section, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
     from plugin_host.settings.reading import Key
 
 _SECRET_WORD: Final = re.compile(r"secret|password|token|credential|key$", re.IGNORECASE)
-
-Text: TypeAlias = Annotated[str, Meta(min_length=1)]
-
-
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    def __post_init__(self) -> None:
-        """Hold values given in code to the same rules as those of a file: types alone do not run."""
-        for field in msgspec.structs.fields(self):
-            try:
-                value = msgspec.convert(getattr(self, field.name), field.type)
-            except msgspec.ValidationError as error:
-                msg = f"{type(self).__name__}({field.name}=…): {error}"
-                raise SettingsError(msg) from None
-            msgspec.structs.force_setattr(self, field.name, value)
 
 
 class Server(_Section, frozen=True, kw_only=True):
@@ -191,15 +178,23 @@ class Settings(_Section, frozen=True, kw_only=True):
     migrations: Migrations = Migrations()
     auth: Auth = Auth()
     limits: Limits = Limits()
+    pool: Pool = Pool()
     theme: Theme = Theme()
+    databases: Annotated[
+        dict[str, OwnDatabase],
+        Meta(
+            description="`[databases.<id>]`: where a plugin with a database of its own has it, as `url` and, on "
+            "PostgreSQL, `schema`. Without it: a file in `<data_dir>/databases`, or a schema beside the host's."
+        ),
+    ] = {}  # noqa: RUF012 - msgspec gives each its own
     remote: Annotated[
         dict[str, Remote],
         Meta(description="`[remote.<id>]`: plugins that run elsewhere. Shown, and refused by this release."),
-    ] = {}
+    ] = {}  # noqa: RUF012 - msgspec gives each its own
     plugins: Annotated[
         dict[str, dict[str, Any]],
         Meta(description="`[plugins.<id>]`: what the plugin's own settings struct says; the plugin checks it."),
-    ] = {}
+    ] = {}  # noqa: RUF012 - msgspec gives each its own
 
     @property
     def database_url(self) -> str:
@@ -259,7 +254,7 @@ def show_settings(
         {
             "key": ".".join(key),
             "value": "***" if key in leaves and leaves[key].secret else _mask(key, value),
-            "source": sources[".".join(key)],
+            "source": sources.get(".".join(key), "default"),  # a named section has fields that nobody said
         }
         for key, value in reading.flatten(Settings, msgspec.to_builtins(settings))
     ]
@@ -267,7 +262,7 @@ def show_settings(
 
 def _mask(key: Key, value: Any) -> Any:
     """Hide what may be a secret: a password in the database's address, and a plugin's key that sounds like one."""
-    if key == ("database",) and value is not None:
+    if value is not None and (key == ("database",) or (key[0] == "databases" and key[-1] == "url")):
         return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^/]*?:).*@", r"\1***@", value))
     if key[0] == "plugins" and any(_SECRET_WORD.search(word) for word in key[2:]):
         return "***"

@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plugin_host.core.databases import host_database
 from plugin_host.core.doctor import environment, installation, plugins
 from plugin_host.core.doctor.database import check_database
 from plugin_host.core.doctor.findings import Finding, first_line
 from plugin_host.core.planner import Planner
-from plugin_host.database import Database, DatabaseError
+from plugin_host.database import DatabaseError
 from plugin_host.settings import Settings, SettingsError
 from plugin_host.supervision.starts import Starts
 
@@ -26,7 +27,7 @@ async def examine(config: str | None, environ: Mapping[str, str], planner: Plann
         found += _safely("settings", lambda: installation.check_settings(config, environ))
         try:
             settings = Settings.load(config, environ)
-            planner = Planner(settings, Database(settings.database_url, schema=settings.schema))
+            planner = Planner(settings, host_database(settings))
         except SettingsError:
             found += _safely("versions", environment.check_host)
             text = "Files, database and plugins were not looked at: it is the settings that say where they are."
