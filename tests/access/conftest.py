@@ -53,7 +53,7 @@ def migrate() -> Callable[[Database], None]:
             engine.begin() as connection,
             Operations.context(MigrationContext.configure(connection)),
         ):
-            for name in ("0001_revision", "0003_access"):
+            for name in ("0001_revision", "0003_access", "0007_policy"):
                 runpy.run_path(str(MIGRATIONS / f"{name}.py"))["upgrade"]()
 
     return run

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from plugin_host.access.catalogue import Catalogue, UnknownPermission
 from plugin_host.access.decisions import Decisions
-from plugin_host.access.snapshot import Catalogue, Snapshot, UnknownPermission, compile_rules
+from plugin_host.access.snapshot import Snapshot, compile_rules
 from plugin_host.sdk.context import ANONYMOUS, Actor
 from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.manifest import Permission, Role, RoleGrant

@@ -10,15 +10,28 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from plugin_host.access.members import count_holders, roles_of, set_roles
-from plugin_host.access.tables import RoleMember
+from plugin_host.access.groups import add_members, create_group, delete_group, members_of, rename_group, set_members
+from plugin_host.access.members import (
+    count_holders,
+    forget_user,
+    holders,
+    memberships_of,
+    roles_of,
+    roles_of_subject,
+    set_roles,
+    set_subject_roles,
+)
+from plugin_host.access.tables import Base, PolicyChange, RoleMember
 from plugin_host.database import Database
+from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.models import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 pytestmark = pytest.mark.anyio
+
+OURS = {mapper.local_table.name for mapper in Base.registry.mappers}  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -120,6 +133,84 @@ async def test_a_role_that_nobody_has_has_no_holders(people: Database) -> None:
     assert await ask(people, lambda session: count_holders(session, "core.admin")) == 0
 
 
+# -- groups, and roles of groups and roles --------------------------------------------------------------------
+
+
+async def do(database: Database, act: Callable[[Any], Any]) -> Any:
+    unit = database.unit()
+    try:
+        result = await act(unit.session)
+        await unit.commit()
+    finally:
+        await unit.close()
+    return result
+
+
+async def test_groups_come_with_the_roles_of_somebody(people: Database) -> None:
+    await give(people, "7", "contacts.viewer")
+    group = await do(people, lambda db: create_group(db, " Sales ", "1"))
+    await do(people, lambda db: add_members(db, group.id, ["7", "8", "7"], "1"))
+    await do(people, lambda db: add_members(db, group.id, ["8"], "1"))
+    assert await ask(people, lambda db: memberships_of(db, "7")) == (("contacts.viewer",), (group.id,))
+    assert await ask(people, lambda db: members_of(db, group.id)) == ("7", "8")
+
+
+async def test_holders_come_through_groups_and_roles_and_circles(people: Database) -> None:
+    group = await do(people, lambda db: create_group(db, "Sales", "1"))
+    await do(people, lambda db: set_members(db, group.id, ["8"], "1"))
+    await do(people, lambda db: set_subject_roles(db, f"group:{group.id}", ["staff"], "1"))
+    await do(people, lambda db: set_subject_roles(db, "role:staff", ["core.admin"], "1"))
+    await do(people, lambda db: set_subject_roles(db, "role:core.admin", ["staff"], "1"))
+    await give(people, "7", "staff")
+    assert await ask(people, lambda db: holders(db, "core.admin")) == {"7", "8"}
+
+
+async def test_a_groups_name_is_there_once(people: Database) -> None:
+    await do(people, lambda db: create_group(db, "Sales", "1"))
+    with pytest.raises(Problem, match="there is a group 'SALES' already"):
+        await do(people, lambda db: create_group(db, "SALES", "1"))
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 121, "\0"])
+async def test_a_name_that_no_group_can_have(people: Database, name: str) -> None:
+    with pytest.raises(Problem, match="printable"):
+        await do(people, lambda db: create_group(db, name, "1"))
+
+
+async def test_a_deleted_group_takes_along_what_it_gave(people: Database) -> None:
+    group = await do(people, lambda db: create_group(db, "Sales", "1"))
+    await do(people, lambda db: set_members(db, group.id, ["7"], "1"))
+    await do(people, lambda db: set_subject_roles(db, f"group:{group.id}", ["core.admin"], "1"))
+    await do(people, lambda db: delete_group(db, group.id, "1"))
+    assert await ask(people, lambda db: memberships_of(db, "7")) == ((), ())
+    assert await ask(people, lambda db: roles_of_subject(db, f"group:{group.id}")) == ()
+
+
+async def test_a_group_that_is_not_there(people: Database) -> None:
+    with pytest.raises(Problem, match="no such group"):
+        await do(people, lambda db: rename_group(db, "none", "Sales", "1"))
+
+
+async def test_a_forgotten_user_has_nothing_left(people: Database) -> None:
+    group = await do(people, lambda db: create_group(db, "Sales", "1"))
+    await do(people, lambda db: set_members(db, group.id, ["7"], "1"))
+    await give(people, "7", "contacts.viewer")
+    await do(people, lambda db: forget_user(db, "7", "1"))
+    assert await ask(people, lambda db: memberships_of(db, "7")) == ((), ())
+
+
+async def test_every_change_is_written_down_under_its_revision(people: Database) -> None:
+    await give(people, "7", "contacts.viewer")
+    await give(people, "7", "contacts.editor")
+    rows = await ask(people, lambda db: db.scalars(sa.select(PolicyChange).order_by(PolicyChange.revision)))
+    told = {(row.revision, row.kind, row.subject, row.key, row.before, row.after) for row in rows}
+    assert told == {
+        (2, "member", "user:7", "contacts.viewer", None, '"contacts.viewer"'),
+        (3, "member", "user:7", "contacts.viewer", '"contacts.viewer"', None),
+        (3, "member", "user:7", "contacts.editor", None, '"contacts.editor"'),
+    }
+
+
 @pytest.mark.security
 @pytest.mark.parametrize("name", ["mallory, admin", "it's", '"', "two\nlines", "%", "Sales)", " admin "])
 async def test_a_name_is_data(people: Database, name: str) -> None:
@@ -130,10 +221,10 @@ async def test_a_name_is_data(people: Database, name: str) -> None:
 
 async def test_the_migration_makes_what_the_class_says(people: Database) -> None:
     def ours(name: str | None, kind: str, parents: Any) -> bool:
-        return (name if kind == "table" else parents.get("table_name")) == RoleMember.__tablename__ or kind == "schema"
+        return (name if kind == "table" else parents.get("table_name")) in OURS or kind == "schema"
 
     def ours_said(item: Any, _name: str | None, kind: str, _reflected: object, _other: object) -> bool:
-        return bool((item if kind == "table" else item.table).name == RoleMember.__tablename__)
+        return bool((item if kind == "table" else item.table).name in OURS)
 
     options = {"compare_type": True, "include_name": ours, "include_object": ours_said}
     with people.migration_engine() as engine, engine.connect() as connection:

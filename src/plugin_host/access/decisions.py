@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
-    from plugin_host.access.snapshot import Entry, Snapshot
+    from plugin_host.access.catalogue import Entry
+    from plugin_host.access.snapshot import Snapshot
     from plugin_host.sdk.context import Actor, UnitOfWork
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ match, and with "deny beats allow" only the set of matching rules counts.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
@@ -18,11 +17,12 @@ from plugin_host.access.judge import ANY, allows
 from plugin_host.sdk.conditions import Condition, canonical, parse_condition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
 
+    from plugin_host.access.catalogue import Catalogue
     from plugin_host.access.judge import Judge
     from plugin_host.sdk.context import Actor
-    from plugin_host.sdk.manifest import Permission, Role
+    from plugin_host.sdk.manifest import Role
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,55 +32,6 @@ ADMIN: Final = "core.admin"
 
 KEPT: Final = 10_000
 """How many entries a cache of verdicts holds before it is emptied."""
-
-
-class UnknownPermission(LookupError):
-    """A permission that no active plugin declares: a mistake in code, or the plugin is not active."""
-
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "is its plugin active, and does its permissions.json list it?"
-        super().__init__(f"there is no permission {name!r}; {hint}")
-        self.name = name
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A permission as Casbin sees it: `implied` are the permissions that come with it, itself among them."""
-
-    name: str
-    typ: str
-    act: str
-    of_objects: bool
-    implied: tuple[str, ...]
-
-
-class Catalogue:
-    """The permissions of the active plugins."""
-
-    __slots__ = ("_entries",)
-
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
-        self._entries = entries
-
-    @classmethod
-    def of(cls, permissions: Iterable[Permission]) -> Catalogue:
-        """Make the catalogue. Raises `UnknownPermission` if one implies what is not there."""
-        by_name = {permission.name: permission for permission in permissions}
-        return cls({name: _entry(permission, by_name) for name, permission in by_name.items()})
-
-    def entry(self, name: str) -> Entry:
-        """Give the permission of that name, or raise `UnknownPermission` with the nearest one."""
-        entry = self._entries.get(name)
-        if entry is None:
-            raise UnknownPermission(name, self._entries)
-        return entry
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,21 +186,6 @@ class _Slice:
     conditions: tuple[tuple[str, Predicate], ...]
     ids: frozenset[str]
     verdicts: dict[tuple[str, frozenset[str]], bool] = field(default_factory=dict)
-
-
-def _entry(permission: Permission, by_name: Mapping[str, Permission]) -> Entry:
-    typ, _, act = permission.name.rpartition(".")
-    if not typ or ANY in permission.name:
-        raise ValueError(f"{permission.name!r} is no name of a permission: <id>.<action> or <id>.<object>.<action>")
-    implied, todo = {permission.name}, [permission]
-    while todo:
-        for name in todo.pop().implies:
-            if name not in by_name:
-                raise UnknownPermission(name, by_name)
-            if name not in implied:
-                implied.add(name)
-                todo.append(by_name[name])
-    return Entry(permission.name, typ, act, permission.scope == "object", tuple(sorted(implied)))
 
 
 def _rules(catalogue: Catalogue, role: Role) -> Iterator[Rule]:

@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from plugin_host.access.snapshot import Catalogue, Snapshot, compile_rules
+from plugin_host.access.catalogue import Catalogue
+from plugin_host.access.snapshot import Snapshot, compile_rules
 from plugin_host.menu import PlacedItem
 from plugin_host.sdk.models import PluginBase
 from plugin_host.shell.assets import Assets

@@ -10,8 +10,8 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from plugin_host.access.catalogue import UnknownPermission
 from plugin_host.access.decisions import Decisions
-from plugin_host.access.snapshot import UnknownPermission
 from plugin_host.core.standing import Standing, stand
 from plugin_host.plugins.generation import Generation
 
