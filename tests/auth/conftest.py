@@ -20,25 +20,31 @@ from litestar.exceptions import LitestarDeprecationWarning, ValidationException
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import plugin_host.core
-from plugin_host.access.members import count_holders, roles_of, set_roles
+from plugin_host.access.members import count_holders, memberships_of, set_roles
+from plugin_host.auth.access_tokens import AccessTokens
+from plugin_host.auth.api_tokens import ApiTokens
+from plugin_host.auth.keys import KeyRing
 from plugin_host.auth.passwords import Passwords
 from plugin_host.auth.people import People, check_profile
 from plugin_host.auth.principals import Principals
+from plugin_host.auth.refreshing import Refreshing
 from plugin_host.auth.sessions import Sessions
 from plugin_host.auth.setup import Setup
+from plugin_host.auth.vault import Vault
 from plugin_host.core.api.auth import auth_routes
 from plugin_host.core.api.users import user_routes
+from plugin_host.core.signing_in import SignIn
 from plugin_host.database import Database, UnitOfWork
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.listing import Listing
-from plugin_host.sdk.models import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from plugin_host.auth.tables import User
 
+_REVISIONS = ("0001_revision", "0002_people", "0003_access", "0006_audit", "0007_policy", "0008_credentials")
 MIGRATIONS = Path(plugin_host.core.__file__).parent / "migrations"
 START = dt.datetime(2026, 3, 1, 9, 0, tzinfo=dt.UTC).timestamp()
 
@@ -63,20 +69,20 @@ class Roles:
         self.by_user: dict[str, tuple[str, ...]] = {}
         self.asked: list[str] = []
 
-    async def of(self, _connection: object, user_id: str) -> tuple[str, ...]:
+    async def of(self, _connection: object, user_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         self.asked.append(user_id)
-        return self.by_user.get(user_id, ())
+        return self.by_user.get(user_id, ()), ()
 
 
 def migrate(database: Database) -> None:
-    """Run the two revisions of this room."""
+    """Run the revisions of this room."""
     database.prepare()
     with (
         database.migration_engine() as engine,
         engine.begin() as connection,
         Operations.context(MigrationContext.configure(connection)),
     ):
-        for name in ("0001_revision", "0002_people"):
+        for name in _REVISIONS:
             runpy.run_path(str(MIGRATIONS / f"{name}.py"))["upgrade"]()
 
 
@@ -180,13 +186,26 @@ class Site:
         self.passwords = passwords
         self.people = People(database)
         self.sessions = Sessions(clock=clock)
-        self.principals = Principals(database, roles_of=roles_of, clock=clock)
+        self.vault = Vault("a key of tests, long enough for them", Path())
+        self.ring = KeyRing(database, self.vault, clock=clock)
+        self.access_tokens = AccessTokens(self.ring, issuer="plugin-host", clock=clock)
+        self.api_tokens = ApiTokens(clock=clock)
+        self.refreshing = Refreshing(self.vault, clock=clock)
+        self.principals = Principals(
+            database, memberships_of=memberships_of, access_tokens=self.access_tokens, clock=clock
+        )
+        self.sign_in = SignIn(database, self.sessions, self.access_tokens, self.refreshing, self.api_tokens)
         self.printed: list[str] = []
         self.setup = Setup(database, count_holders=count_holders, announce=self.printed.append)
         self.known_roles = {"core.admin", "contacts.editor", "contacts.viewer"}
         services: dict[str, Any] = {"passwords": passwords, "people": self.people, "sessions": self.sessions}
         self.handlers = [
-            *auth_routes(**services, setup=self.setup, held=lambda actor: {f"{role}.use" for role in actor.roles}),
+            *auth_routes(
+                **services,
+                sign_in=self.sign_in,
+                setup=self.setup,
+                held=lambda actor: {f"{role}.use" for role in actor.roles},
+            ),
             *user_routes(**services, known_roles=lambda: self.known_roles),
         ]
         with warnings.catch_warnings():
@@ -201,7 +220,8 @@ class Site:
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self), base_url="http://localhost")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        call = scope["test.call"] = _Call(await self.principals.resolve(scope), self.database.unit(), scope)
+        actor = scope["user"] = await self.principals.resolve(scope)
+        call = scope["test.call"] = _Call(actor, self.database.unit(), scope)
         status = 0
 
         async def keep(message: Any) -> None:
@@ -275,8 +295,6 @@ def _invalid(_request: Any, error: ValidationException) -> Response[Any]:
 
 @pytest.fixture
 async def site(database: Database, clock: Clock, passwords: Passwords) -> AsyncIterator[Site]:
-    async with database.engine.begin() as connection:
-        await connection.run_sync(METADATA.tables["core_role_member"].create)
     site = Site(database, clock, passwords)
     yield site
     await site.close()

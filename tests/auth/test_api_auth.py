@@ -119,10 +119,12 @@ async def test_a_browser_is_what_signs_in_unless_said_otherwise(site: Any) -> No
     assert answer.status_code == 200
 
 
-async def test_an_application_is_told_that_it_cannot_yet(site: Any) -> None:
+async def test_an_application_gets_tokens_and_no_cookie(site: Any) -> None:
     await site.add("ann")
     answer = await site.client.post("/auth/login", json={"username": "ann", "password": GOOD, "client": "app"})
-    assert (answer.status_code, code_of(answer)) == (422, "client_not_supported")
+    assert (answer.status_code, "set-cookie" in answer.headers) == (200, False)
+    assert set(answer.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("Bearer", 600)
 
 
 async def test_all_who_fail_are_told_the_same(site: Any) -> None:

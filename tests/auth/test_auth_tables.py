@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from plugin_host.auth.tables import OneTime, Session, User
+from plugin_host.auth.tables import Attempt, OneTime, Refresh, Session, SigningKey, Token, Totp, User
 from plugin_host.sdk.models import METADATA
 
 if TYPE_CHECKING:
     from plugin_host.database import Database
 
 pytestmark = pytest.mark.anyio
-OURS = {model.__tablename__ for model in (User, Session, OneTime)}
+OURS = {model.__tablename__ for model in (User, Session, OneTime, Refresh, Token, SigningKey, Totp, Attempt)}
 
 
 def differences(database: Database) -> list[Any]:

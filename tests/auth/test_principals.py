@@ -47,7 +47,7 @@ async def make(store: Database, roles: Any, clock: Any) -> AsyncIterator[Callabl
     made: list[Principals] = []
 
     def one(**said: Any) -> Principals:
-        made.append(Principals(store, **{"roles_of": roles.of, "clock": clock, **said}))
+        made.append(Principals(store, **{"memberships_of": roles.of, "clock": clock, **said}))
         return made[-1]
 
     yield one
@@ -198,15 +198,15 @@ async def test_a_wish_voids_nothing(
 async def test_a_change_during_the_look_up_is_not_cached_over(
     store: Database, make: Callable[..., Principals], token: str, user: User, roles: Any, change: Callable[..., Any]
 ) -> None:
-    async def overtaken(connection: Any, user_id: str) -> tuple[str, ...]:
-        found: tuple[str, ...] = await roles.of(connection, user_id)
+    async def overtaken(connection: Any, user_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        found: tuple[tuple[str, ...], tuple[str, ...]] = await roles.of(connection, user_id)
         if len(roles.asked) == 1:  # another request learns of a change before this one is done
             roles.by_user[user_id] = ()
             await change(store, lambda db: bump(db, "policy"))
             await overtaking.resolve(scope(token))
         return found
 
-    overtaking = make(roles_of=overtaken)
+    overtaking = make(memberships_of=overtaken)
     before = await overtaking.resolve(scope(token))
     after = await overtaking.resolve(scope(token))
     assert (before.roles, after.roles) == (("contacts.editor",), ())
@@ -324,7 +324,7 @@ async def test_a_warm_request_opens_no_connection_on_sqlite(
     database: Database, add_user: Callable[..., Any], sign_in: Callable[..., Any], roles: Any, clock: Any
 ) -> None:
     token = await sign_in(database, (await add_user(database)).id)
-    principals = Principals(database, roles_of=roles.of, clock=clock)
+    principals = Principals(database, memberships_of=roles.of, clock=clock)
     await principals.resolve(scope(token))
     opened: list[object] = []
     sa.event.listen(database.engine.sync_engine, "checkout", lambda *args: opened.append(args))
@@ -336,7 +336,7 @@ async def test_a_warm_request_is_one_statement_on_postgresql(
     postgres: Database, add_user: Callable[..., Any], sign_in: Callable[..., Any], roles: Any, clock: Any
 ) -> None:
     token = await sign_in(postgres, (await add_user(postgres)).id)
-    principals = Principals(postgres, roles_of=roles.of, clock=clock)
+    principals = Principals(postgres, memberships_of=roles.of, clock=clock)
     await principals.resolve(scope(token))
     said: list[str] = []
     sa.event.listen(postgres.engine.sync_engine, "before_cursor_execute", lambda *args: said.append(args[2]))

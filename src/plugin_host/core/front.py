@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection
 
 from plugin_host.core.api.health import health_endpoints
 from plugin_host.core.api.metrics import metrics_endpoint
+from plugin_host.core.api.oauth import jwks_endpoint
 from plugin_host.gateway.dispatcher import Table
 from plugin_host.gateway.problems import send_problem
 from plugin_host.sdk.context import ANONYMOUS, Actor
@@ -31,6 +32,8 @@ class Front:
         self._host = host
         self._core = core
         self._extra = {**health_endpoints(host), **metrics_endpoint(host, supervisor, self.authenticate)}
+        if core.users is None:
+            self._extra |= jwks_endpoint(core.credentials.ring)
 
     async def authenticate(self, scope: Any) -> Actor:
         """Say who sent this. Before there is an administrator, nobody may do anything but make one."""

@@ -6,24 +6,25 @@ the same door, the keys differ.
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from plugin_host.access.members import count_holders, roles_of
-from plugin_host.auth.principals import Principals
-from plugin_host.auth.sessions import Sessions
+from plugin_host.access.members import count_holders
 from plugin_host.auth.setup import Setup
 from plugin_host.core.accounts import Accounts
 from plugin_host.core.api.auth import auth_routes, me_route
+from plugin_host.core.api.oauth import oauth_routes
 from plugin_host.core.api.openapi import openapi_routes
 from plugin_host.core.api.plugins import plugin_routes
 from plugin_host.core.api.roles import role_routes
+from plugin_host.core.api.sessions import session_routes
 from plugin_host.core.api.shell import shell_routes
+from plugin_host.core.api.tokens import service_token_routes, token_routes
 from plugin_host.core.api.users import user_routes
+from plugin_host.core.credentials import Credentials
 from plugin_host.sdk.contributions import Service
 from plugin_host.sdk.hookspecs import hookimpl
 from plugin_host.sdk.services import USERS
@@ -47,17 +48,17 @@ class Core:
     """The host's own services. `users` are those of an embedding application: then core signs nobody in."""
 
     def __init__(self, settings: Settings, database: Database, users: Users | None) -> None:
-        auth = settings.auth
-        https = (settings.public_url or "").startswith("https:")
-        idle = dt.timedelta(seconds=auth.session_idle)
+        self.settings = settings
         self.database = database
         self.users = users
         self.setup_required = users is None
         self.accounts = Accounts(settings, database)
         self.passwords = self.accounts.passwords
         self.people = self.accounts.people
-        self.sessions = Sessions(idle=idle, absolute=dt.timedelta(seconds=auth.session_absolute), https=https)
-        self.principals = Principals(database, roles_of=roles_of, idle=idle, https=https)
+        self.credentials = Credentials(settings, database)
+        self.sessions = self.credentials.sessions
+        self.principals = self.credentials.principals
+        self.sign_in = self.credentials.sign_in
         self.page = Page(Assets.scan("core", STATIC), msgspec.to_builtins(settings.theme))
         self._announce: Callable[[str], None] = _log_code
         self.setup = Setup(database, count_holders=count_holders, announce=self._tell)
@@ -117,7 +118,25 @@ class CorePlugin:
         return [
             *routes,
             *auth_routes(
-                passwords=core.passwords, people=core.people, sessions=core.sessions, setup=core.setup, held=held
+                passwords=core.passwords,
+                people=core.people,
+                sessions=core.sessions,
+                sign_in=core.sign_in,
+                setup=core.setup,
+                held=held,
+            ),
+            *oauth_routes(core.sign_in),
+            *session_routes(core.sessions),
+            *token_routes(
+                settings=core.settings,
+                tokens=core.credentials.api_tokens,
+                held=held,
+            ),
+            *service_token_routes(
+                settings=core.settings,
+                tokens=core.credentials.api_tokens,
+                people=core.people,
+                known=lambda: set(host.standing.snapshot.catalogue),
             ),
             *user_routes(
                 passwords=core.passwords, people=core.people, sessions=core.sessions, known_roles=self._known_roles

@@ -7,8 +7,8 @@ the gate read it through `HostView`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from plugin_host.access.catalogue import Catalogue
 from plugin_host.access.snapshot import Snapshot, compile_rules
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from plugin_host.sdk.manifest import MenuItem
     from plugin_host.settings import Settings
 
+MAX_SCOPES: Final = 1000
+"""How many sets of scopes are remembered."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -46,6 +49,7 @@ class Standing:
     objects: Mapping[str, type[PluginBase]]
     reach: Mapping[str, frozenset[str]]
     withheld: Mapping[str, tuple[str, ...]]
+    _scopes: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
 
     def may(self, actor: Actor, permission: str) -> bool:
         """Tell whether the actor holds it, on some object at least; `signed-in` and `public` are words."""
@@ -53,11 +57,25 @@ class Standing:
             return True
         if permission == "signed-in":
             return actor.signed_in
+        if actor.scopes is not None and permission not in self.within(actor.scopes):
+            return False
         return self.snapshot.holds(actor.subjects, permission)
+
+    def within(self, scopes: frozenset[str]) -> frozenset[str]:
+        """Give the permissions that a credential of these scopes may use at most: with all that comes with each."""
+        known = self._scopes.get(scopes)
+        if known is None:
+            if len(self._scopes) >= MAX_SCOPES:
+                self._scopes.clear()
+            known = self._scopes[scopes] = _reach(self.snapshot.catalogue, scopes)
+        return known
 
     def held(self, actor: Actor) -> list[str]:
         """Name the permissions that the actor holds, on some object at least."""
-        return sorted(self.snapshot.held(actor.subjects)) if actor.signed_in else []
+        if not actor.signed_in:
+            return []
+        held = self.snapshot.held(actor.subjects)
+        return sorted(held if actor.scopes is None else held & self.within(actor.scopes))
 
     def may_load(self, actor: Actor, plugin: str) -> bool:
         """Tell whether the actor may load a plugin's UI files: whoever may see one of its screens."""

@@ -55,18 +55,22 @@ class Standings:
         if self.now is None:
             return False
         try:
-            return self.now.snapshot.holds(actor.subjects, permission)
+            return self.now.may(actor, permission)
         except UnknownPermission:
             # A request may have been let in a moment before its plugin was switched off.
             if self._leaving is None:
                 raise
-            return self._leaving.snapshot.holds(actor.subjects, permission)
+            return self._leaving.may(actor, permission)
 
     def access(self, work: Work) -> Access:
         """Give the decisions of one call."""
         plugin = work.plugin
         standing = self._of(plugin)
         within = None if plugin == "core" else standing.reach.get(plugin, frozenset())
+        scopes = work.actor.scopes
+        if scopes is not None:  # of the person's rights, those that the credential carries
+            limit = standing.within(scopes)
+            within = limit if within is None else within & limit
         return Decisions(work.actor, standing.snapshot, work.unit, within)
 
     def withheld(self, plugin: str) -> Collection[str]:

@@ -42,6 +42,7 @@ WORK: Final = "plugin_host.work"
 SESSION_EXPIRED: Final = "plugin_host.session_expired"
 AGAIN: Final = "plugin_host.again"
 """Set in a scope that is judged again: nobody has sent anything, so nobody was seen."""
+INVALID_TOKEN: Final = "plugin_host.invalid_token"  # noqa: S105 - a key, no secret
 
 _BAD_REQUEST: Final = 400
 
@@ -152,6 +153,7 @@ class Gate(ASGIMiddleware):
         was: Actor = scope["user"]
         again = {**scope, AGAIN: True}
         again.pop(SESSION_EXPIRED, None)
+        again.pop(INVALID_TOKEN, None)
         try:
             actor = await self._admit(again, scope.get("method"), need)
         except Problem as problem:
@@ -252,6 +254,9 @@ def _refusal(actor: Actor, need: Need, scope: dict[str, Any]) -> Problem:
     if not actor.signed_in:
         if scope.get(SESSION_EXPIRED):
             return Problem(401, "session_expired", "Your session has ended: sign in again.")
+        if scope.get(INVALID_TOKEN):
+            challenge = {"www-authenticate": 'Bearer error="invalid_token"'}
+            return Problem(401, "invalid_token", "The token is unknown, revoked, or has ended.", headers=challenge)
         return Problem(401, "not_signed_in", "Sign in first.")
     if not need.permissions:
         return Problem(403, "forbidden", "This route declares no permission.")

@@ -42,6 +42,9 @@ class Actor(msgspec.Struct, frozen=True):
 
     `id` is an opaque string of at most 64 characters, to be kept without a foreign key. `subjects` are
     the names under which rules can mean this actor: `user:7`, `group:3`, `role:contacts.editor`.
+    `credential` is what proved who asks, and `credential_id` names its row. `scopes` are the permissions that this
+    credential is limited to, with all that they imply; None is no limit. `authenticated_at` is when the person last
+    proved who they are, in seconds since 1970; None where the host cannot know.
     """
 
     id: str
@@ -51,6 +54,10 @@ class Actor(msgspec.Struct, frozen=True):
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     subjects: frozenset[str] = frozenset()
+    credential: Literal["session", "access", "personal", "service", "plugin", "external"] | None = None
+    credential_id: str = ""
+    scopes: frozenset[str] | None = None
+    authenticated_at: float | None = None
 
     def __post_init__(self) -> None:
         """Derive the subjects once: the gate looks them up at every request."""

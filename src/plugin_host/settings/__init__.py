@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
+from plugin_host.settings.auth import Argon2, Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.reading import SettingsError
 from plugin_host.settings.schema import (
-    Argon2,
-    Auth,
     Limits,
     Loader,
     Migrations,

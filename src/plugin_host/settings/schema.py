@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from plugin_host.settings import reading, wording
+from plugin_host.settings.auth import Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.section import Section as _Section, Text
 
@@ -73,26 +74,6 @@ class Migrations(_Section, frozen=True, kw_only=True):
         Literal["auto", "check"],
         Meta(description="Migrate at the start, or only look: plugins with pending migrations are then parked."),
     ] = "auto"
-
-
-class Argon2(_Section, frozen=True, kw_only=True):
-    """`[auth.argon2]`: the cost of a password hash. The defaults are the floor; less is refused."""
-
-    time_cost: Annotated[int, Meta(ge=2, description="Passes over the memory.")] = 2
-    memory_kib: Annotated[int, Meta(ge=19_456, description="Memory of one hash in KiB.")] = 19_456
-    parallelism: Annotated[int, Meta(ge=1, description="Lanes of one hash.")] = 1
-
-
-class Auth(_Section, frozen=True, kw_only=True):
-    """`[auth]`: sign-in."""
-
-    session_idle: Annotated[
-        int, Meta(ge=600, description="Seconds without a request after which a person must sign in again.")
-    ] = 12 * 3600
-    session_absolute: Annotated[
-        int, Meta(ge=600, description="Seconds after which a person must sign in again in any case.")
-    ] = 14 * 24 * 3600
-    argon2: Argon2 = Argon2()
 
 
 class Limits(_Section, frozen=True, kw_only=True):
@@ -172,6 +153,13 @@ class Settings(_Section, frozen=True, kw_only=True):
     public_url: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None,
         Meta(description="Address that people type. With `https` cookies are sent over TLS only."),
+    ] = None
+    secret_key: Annotated[
+        Annotated[str, Meta(min_length=32)] | None,
+        Meta(
+            description="Seals signing keys and second factors: at least 32 characters, the same in every process. "
+            "Better given as `secret_key_file`. Without it: made in `<data_dir>/secret.key`."
+        ),
     ] = None
     server: Server = Server()
     loader: Loader = Loader()
@@ -264,6 +252,8 @@ def _mask(key: Key, value: Any) -> Any:
     """Hide what may be a secret: a password in the database's address, and a plugin's key that sounds like one."""
     if value is not None and (key == ("database",) or (key[0] == "databases" and key[-1] == "url")):
         return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^/]*?:).*@", r"\1***@", value))
+    if key == ("secret_key",) and value is not None:
+        return "***"
     if key[0] == "plugins" and any(_SECRET_WORD.search(word) for word in key[2:]):
         return "***"
     return value

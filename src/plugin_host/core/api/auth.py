@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host.access.members import set_roles
 from plugin_host.auth.people import check_profile
-from plugin_host.auth.principals import SESSION
 from plugin_host.auth.setup import ADMIN
+from plugin_host.core.signing_in import Tokens
 from plugin_host.sdk.context import Actor
-from plugin_host.sdk.errors import FieldError, Problem
+from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.models import to
 from plugin_host.sdk.routing import get, post
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from plugin_host.auth.sessions import Sessions
     from plugin_host.auth.setup import Setup
     from plugin_host.auth.tables import User
+    from plugin_host.core.signing_in import SignIn
 
 
 class FirstAdministrator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +69,13 @@ class Me(msgspec.Struct, frozen=True):
 
 
 def auth_routes(
-    *, passwords: Passwords, people: People, sessions: Sessions, setup: Setup, held: Callable[[Actor], Iterable[str]]
+    *,
+    passwords: Passwords,
+    people: People,
+    sessions: Sessions,
+    sign_in: SignIn,
+    setup: Setup,
+    held: Callable[[Actor], Iterable[str]],
 ) -> list[Any]:
     """Make the handlers of signing in; `held` names the permissions of an actor."""
 
@@ -86,21 +93,20 @@ def auth_routes(
         return SignedIn(to(user, PersonOut))
 
     @post("/auth/login", permission="public", status_code=200)
-    async def login(data: Login, request: Request[Any, Any, Any], db: AsyncSession) -> Response[SignedIn]:
-        """Sign in a browser: answers the person, and a cookie that scripts cannot read."""
+    async def login(data: Login, request: Request[Any, Any, Any], db: AsyncSession) -> Response[SignedIn | Tokens]:
+        """Sign in: answers a browser the person, and a cookie that scripts cannot read; an application its tokens."""
         if data.client == "app":
-            detail = "This release signs in browsers only."
-            raise Problem(422, "client_not_supported", detail, errors=[FieldError("/client", "must be browser")])
+            await sign_in.prepare()
         user = await _prove(passwords, people, db, data)
-        await _end_current(sessions, db, request)  # what a browser brings along is never signed in
-        token = await sessions.create(db, user.id)
-        cookie = sessions.set_cookie(request.scope, token)
-        return Response(SignedIn(to(user, PersonOut)), headers={"set-cookie": cookie})
+        started = await sign_in.start_session(db, request.scope, user, methods=("password",), client=data.client)
+        if started.tokens is not None:
+            return Response(started.tokens)
+        return Response(SignedIn(to(user, PersonOut)), headers={"set-cookie": started.cookies[0]})
 
     @post("/auth/logout", permission="signed-in", status_code=204)
     async def logout(request: Request[Any, Any, Any], db: AsyncSession) -> Response[None]:
         """Sign out: the session ends here, in every process, and the browser forgets its cookie."""
-        await _end_current(sessions, db, request)
+        await sign_in.end_current(db, request.scope)
         return Response(None, status_code=204, headers={"set-cookie": sessions.clear_cookie(request.scope)})
 
     return [set_up, login, logout, me_route(held, people)]
@@ -132,9 +138,3 @@ async def _prove(passwords: Passwords, people: People, db: AsyncSession, data: L
                 await people.set_password(db, user, fresh)
             return user
     raise Problem(401, "invalid_credentials", "The user name or the password is wrong.")
-
-
-async def _end_current(sessions: Sessions, db: AsyncSession, request: Request[Any, Any, Any]) -> None:
-    current: Any = request.scope.get(SESSION)
-    if current is not None:
-        await sessions.end(db, current)
