@@ -34,6 +34,7 @@ from plugin_host.gateway.dispatcher import Dispatcher
 from plugin_host.gateway.edge import Edge
 from plugin_host.gateway.gate import Gate
 from plugin_host.gateway.lifespans import Hosted
+from plugin_host.gateway.proxies import Proxies
 from plugin_host.plugins import activation
 from plugin_host.plugins.services import Offers
 from plugin_host.sdk.context import Actor, Services, Work
@@ -108,6 +109,7 @@ class PluginHost(HostView):
             self._dispatcher,
             allowed_hosts=self.settings.server.hosts,
             https=(self.settings.public_url or "").startswith("https:"),
+            proxies=Proxies(self.settings.server.trusted_proxies),
         )
         self.asgi = Hosted(self._edge, self.lifespan, lambda: self._entered)
         self._roster = Roster(self._assembly, self._gate, self.planner.starts, self._drain)

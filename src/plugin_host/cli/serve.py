@@ -13,22 +13,20 @@ import signal
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from plugin_host.cli.hosts import host_options, open_host
 from plugin_host.cli.running import run_to_the_end
+from plugin_host.cli.wiring import WORKER, uvicorn_options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from plugin_host.host import PluginHost
     from plugin_host.settings import Settings
-
-WORKER: Final = "_PLUGIN_HOST_WORKER"
-"""What a worker process is told: the settings as JSON. Not a setting, hence the underscore."""
 
 
 @click.command()
@@ -133,25 +131,12 @@ async def _listen_until_told(app: Any, settings: Settings, listening: socket.soc
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _noted)
-    config = uvicorn.Config(app, **_uvicorn_options(settings), lifespan="off")
+    config = uvicorn.Config(app, **uvicorn_options(settings), lifespan="off")
     await uvicorn.Server(config).serve(sockets=[listening])
 
 
 def _noted(_number: int, _frame: object) -> None:
     """Take note of a signal that has been acted upon already."""
-
-
-def _uvicorn_options(settings: Settings) -> dict[str, Any]:
-    server = settings.server
-    return {
-        "log_level": "warning",
-        "access_log": False,
-        "server_header": False,
-        # Without a limit one open event stream would keep the server from ever stopping.
-        "timeout_graceful_shutdown": int(server.graceful_timeout),
-        "proxy_headers": bool(server.trusted_proxies),
-        "forwarded_allow_ips": list(server.trusted_proxies),
-    }
 
 
 @contextlib.contextmanager
@@ -198,9 +183,9 @@ def _serve_many(settings: Settings, without: bool | Collection[str], *, reload: 
     app = "plugin_host.cli.serve:worker_app"
     if not reload:
         click.echo(f"plugin-host is running at http://{settings.server.host}:{settings.server.port} (Ctrl+C stops it)")
-        uvicorn.run(app, workers=settings.server.workers, **options, **_uvicorn_options(settings))
+        uvicorn.run(app, workers=settings.server.workers, **options, **uvicorn_options(settings, workers=True))
         return
-    config = uvicorn.Config(app, reload=True, reload_dirs=folders, **options, **_uvicorn_options(settings))
+    config = uvicorn.Config(app, reload=True, reload_dirs=folders, **options, **uvicorn_options(settings, workers=True))
     with _listen(settings) as listening:
         listening.listen(2048)
         click.echo(f"plugin-host is running at {_address(listening)} (Ctrl+C stops it)")

@@ -38,6 +38,21 @@ _CODES: Final = {
     429: "too_many_requests",
     503: "unavailable",
 }
+# Said where nobody has said more: a code alone helps a program, a person it does not.
+_SENTENCES: Final = {
+    400: "The request cannot be understood.",
+    401: "Sign in first.",
+    403: "You may not do this.",
+    404: "There is nothing at this address, or nothing that you may see.",
+    405: "This address does not answer to that method; `Allow` names those that it does.",
+    409: "This contradicts something that is already there.",
+    413: "The request's body is too large.",
+    415: "The request's body is of a type that is not read here.",
+    422: "Something in the request is not as it must be.",
+    429: "Too many requests; try again later.",
+    500: "Something went wrong; the log has it under this request's id.",
+    503: "This is not available right now.",
+}
 _MISSING_PARAMETER: Final = re.compile(r"Missing required \w+ parameter '([^']*)'")
 _NAMED_FIELD: Final = re.compile(r"field `([^`]*)`")
 # SQLSTATE of PostgreSQL for a deadlock and for two transactions that cannot both be: the same call may work next time.
@@ -76,7 +91,9 @@ def encode(problem: Problem, scope: Scope) -> tuple[bytes, dict[str, str]]:
     headers = {"cache-control": "no-store", **problem.headers}
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("www-authenticate", "Bearer")
-    return msgspec.json.encode(problem.body(scope.get(REQUEST_ID, ""))), headers
+    members = problem.body(scope.get(REQUEST_ID, ""))
+    members.setdefault("detail", _SENTENCES.get(problem.status, problem.title))
+    return msgspec.json.encode(members), headers
 
 
 async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:

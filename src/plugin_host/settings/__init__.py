@@ -14,13 +14,13 @@ from plugin_host.settings.schema import (
     Loader,
     Migrations,
     Remote,
-    Server,
     SettingRow,
     Settings,
     Theme,
     describe_settings,
     show_settings,
 )
+from plugin_host.settings.server import Server
 
 __all__ = [
     "Argon2",

@@ -14,6 +14,7 @@ from plugin_host.settings import reading, wording
 from plugin_host.settings.auth import Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.section import Section as _Section, Text
+from plugin_host.settings.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,29 +22,6 @@ if TYPE_CHECKING:
     from plugin_host.settings.reading import Key
 
 _SECRET_WORD: Final = re.compile(r"secret|password|token|credential|key$", re.IGNORECASE)
-
-
-class Server(_Section, frozen=True, kw_only=True):
-    """`[server]`: how `plugin-host serve` listens. An embedding application has its own server."""
-
-    host: Annotated[Text, Meta(description="Address to listen on; `0.0.0.0` is every network of the machine.")] = (
-        "127.0.0.1"
-    )
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8000
-    workers: Annotated[
-        int, Meta(ge=1, le=64, description="Processes that serve. SQLite lets one write at a time: keep 1 there.")
-    ] = 1
-    graceful_timeout: Annotated[
-        int, Meta(ge=0, description="Seconds that running requests are given when a plugin or the server stops.")
-    ] = 10
-    hosts: Annotated[
-        tuple[Text, ...],
-        Meta(description="Host names that requests may be sent to; others get 400. Empty: any name, for trying out."),
-    ] = ()
-    trusted_proxies: Annotated[
-        tuple[Text, ...],
-        Meta(description="Addresses of proxies whose `X-Forwarded-…` headers are believed. Empty: none."),
-    ] = ()
 
 
 class Loader(_Section, frozen=True, kw_only=True):
