@@ -105,7 +105,10 @@ def test_older_release_than_the_tables_is_told_so(shelf: Any, past: Past) -> Non
     assert reason.text == (
         "The tables of contacts are at contacts_0002, made by version 1.2; version 1.1 ends at contacts_0001."
     )
-    assert reason.way_out == "Install contacts 1.2 or later."
+    assert reason.way_out == (
+        "Install contacts 1.2 or later; to go back, take the tables back with that version first: "
+        "plugin-host migrate contacts --to 1."
+    )
 
 
 def test_older_release_without_revisions_is_told_so_though_the_history_is_lost(shelf: Any, past: Past) -> None:
@@ -137,7 +140,7 @@ def test_edited_code_is_not_built_upon(shelf: Any, past: Past) -> None:
     past.add(source, 1)
     shelf.write("contacts", 1, "op.execute('SELECT 1')")
     reason = make_plan([source], {"contacts": "contacts_0001"}, past).faults["contacts"]
-    assert (reason.code, "was edited after it was applied" in reason.text) == ("migration_failed", True)
+    assert (reason.code, "was edited after it was applied" in reason.text) == ("migration_edited", True)
 
 
 def test_edited_comment_is_no_edit(shelf: Any, past: Past) -> None:
@@ -190,7 +193,7 @@ def test_revision_that_is_not_ahead_is_an_error_that_names_those_that_are(shelf:
 def test_fault_is_told_before_the_revision_is_looked_for(shelf: Any, past: Past) -> None:
     source = shelf("contacts")
     shelf.write("contacts", 3, EMPTY)
-    assert make_plan([source], {}, past, plugin="contacts", to="9").faults["contacts"].code == "migration_failed"
+    assert make_plan([source], {}, past, plugin="contacts", to="9").faults["contacts"].code == "migration_missing"
 
 
 def test_plugin_that_is_not_there_is_an_error_that_names_those_that_are(shelf: Any, past: Past) -> None:

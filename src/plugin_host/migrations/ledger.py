@@ -99,20 +99,27 @@ def read_applied(connection: sa.Connection, plugin: str) -> dict[str, Applied]:
     """Read what ran for a plugin, by revision; of a revision that ran twice, the last time."""
     rows = connection.execute(
         sa.select(HISTORY.c.revision, HISTORY.c.checksum, HISTORY.c.source, HISTORY.c.version)
-        .where(HISTORY.c.plugin == plugin, HISTORY.c.op == "up", HISTORY.c.state == "ok")
+        .where(HISTORY.c.plugin == plugin, HISTORY.c.op.in_(["up", "adopt"]), HISTORY.c.state == "ok")
         .order_by(HISTORY.c.id)
     )
     return {row.revision: Applied(row.checksum, row.source, row.version) for row in rows}
 
 
-def write_head(connection: sa.Connection, step: Step, objects: Collection[str], requires: Collection[str]) -> bool:
+def write_head(
+    connection: sa.Connection,
+    step: Step,
+    objects: Collection[str],
+    requires: Collection[str],
+    *,
+    state: Literal["ok", "dirty"] = "ok",
+) -> bool:
     """Move a plugin's head to a step, from the revision before it and from nowhere else.
 
     Answers False when the head is not there: another process has moved it meanwhile.
     """
     values = {
         "revision": step.revision,
-        "state": "ok",
+        "state": state,
         "objects": json.dumps(sorted(objects)),
         "requires": json.dumps(sorted(requires)),
     }
@@ -126,26 +133,47 @@ def write_head(connection: sa.Connection, step: Step, objects: Collection[str], 
     return moved.rowcount == 1
 
 
-def write_history(
-    connection: sa.Connection,
-    step: Step,
-    version: str,
-    state: Literal["ok", "failed"],
-    ms: int,
-    error: str | None = None,
-) -> None:
+def lower_head(connection: sa.Connection, step: Step, objects: Collection[str]) -> None:
+    """Move a plugin's head from a step to the one before it; of the first one nothing is left."""
+    if step.number == 1:
+        connection.execute(HEAD.delete().where(HEAD.c.plugin == step.plugin))
+        return
+    values = {"revision": revision_id(step.plugin, step.number - 1), "objects": json.dumps(sorted(objects))}
+    connection.execute(HEAD.update().where(HEAD.c.plugin == step.plugin).values(state="ok", **values))
+
+
+def clean_head(connection: sa.Connection, plugin: str, revision: str, objects: Collection[str]) -> None:
+    """Say of a plugin's head that its revision is done."""
+    values = {"state": "ok", "objects": json.dumps(sorted(objects))}
+    connection.execute(HEAD.update().where(HEAD.c.plugin == plugin, HEAD.c.revision == revision).values(**values))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was done with a step, by which version of the plugin, and how it went; `ms` is how long it took."""
+
+    step: Step
+    version: str
+    state: Literal["ok", "failed", "dirty"]
+    ms: int = 0
+    error: str | None = None
+    op: Literal["up", "down", "adopt", "retry"] = "up"
+
+
+def write_history(connection: sa.Connection, attempt: Attempt) -> None:
     """Add an attempt. Of one that failed the text is not kept: it will be tried, and written down, again."""
+    step = attempt.step
     connection.execute(
         HISTORY.insert().values(
             plugin=step.plugin,
             revision=step.revision,
-            op="up",
-            state=state,
+            op=attempt.op,
+            state=attempt.state,
             checksum=checksum(step.source),
-            source=step.source if state == "ok" else None,
-            version=version,
-            ms=ms,
-            error=_storable(error),
+            source=step.source if attempt.state != "failed" else None,
+            version=attempt.version,
+            ms=attempt.ms,
+            error=_storable(attempt.error),
             at=dt.datetime.now(dt.UTC),
             node=platform.node(),
             actor=_account(),

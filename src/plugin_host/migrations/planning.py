@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from packaging.version import InvalidVersion, Version
+
 from plugin_host.migrations.revisions import checksum, is_expand, read_step, read_text, revision_files, same_code
 from plugin_host.migrations.schedule import CORE, dependents, revision_id, revision_number, schedule
 from plugin_host.sdk.errors import PluginFault, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from plugin_host.migrations.revisions import Source
@@ -40,13 +42,40 @@ class MigrationPlan:
 
     `steps` in their order; `faults` of plugins that cannot be migrated, by id; `held` names the plugins that
     have revisions to apply and must wait for one that has a fault, by id; `orphans` are ids in the ledger that
-    no source was given for.
+    no source was given for; `waits` says of each plugin whose next revision would take away what an older version
+    uses, which runs somewhere, who that is.
     """
 
     steps: tuple[Step, ...]
     faults: Mapping[str, Reason]
     orphans: tuple[str, ...]
     held: Mapping[str, str] = field(default_factory=dict)
+    waits: Mapping[str, Wait] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Revisions that are held back until nobody runs an older version any more: a sentence says who does.
+
+    `needed` tells whether one of them is more than a `contract`, so that the plugin cannot run without it.
+    """
+
+    revisions: tuple[str, ...]
+    text: str
+    needed: bool
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a plan must know beyond files and heads; each is asked only where it matters.
+
+    `dirty` are the plugins of which a revision was not finished; `tables` names the tables that begin with a
+    plugin's prefix; `running` says which versions of a plugin run in other processes, by what people call these.
+    """
+
+    dirty: Collection[str] = ()
+    tables: Callable[[str], Collection[str]] = field(default=lambda _: ())
+    running: Callable[[str], Mapping[str, str]] = field(default=lambda _: {})
 
 
 def make_plan(
@@ -56,6 +85,7 @@ def make_plan(
     *,
     plugin: str | None = None,
     to: str | None = None,
+    around: Surroundings | None = None,
 ) -> MigrationPlan:
     """Hold files against ledger.
 
@@ -64,14 +94,22 @@ def make_plan(
     `to` (`contacts_0002`, or `2`) is the last revision of it that is to be applied.
     Raises `MigrationError` for a plugin or a revision that is not there.
     """
+    around = around or Surroundings()
     chosen = _chosen(sources, plugin)
     waiting: dict[str, tuple[Step, ...]] = {}
+    waits: dict[str, Wait] = {}
     faults: dict[str, Reason] = {}
     for source in chosen:
         try:
-            waiting[source.plugin] = _waiting(source, heads.get(source.plugin), history)
+            _check_whole(source.plugin, heads.get(source.plugin), around)
+            steps = _waiting(source, heads.get(source.plugin), history)
+            _check_recorded(source.plugin, heads.get(source.plugin), steps, around)
         except PluginFault as fault:
             faults[source.plugin] = fault.reason
+            continue
+        waiting[source.plugin], wait = _held_back(source, heads.get(source.plugin), steps, around)
+        if wait is not None:
+            waits[source.plugin] = wait
     if plugin is not None and to is not None and plugin in waiting:
         waiting[plugin] = _until(plugin, to, heads.get(plugin), waiting[plugin])
     requires = {source.plugin: source.requires for source in chosen}
@@ -82,7 +120,7 @@ def make_plan(
     faults |= {name: _unmet(step, ends) for name, step in order.stuck.items()}
     held = {name: root for name, root in dependents(requires, faults).items() if waiting.get(name)}
     orphans = tuple(sorted(heads.keys() - {source.plugin for source in sources}))
-    return MigrationPlan(order.steps, faults, orphans, held)
+    return MigrationPlan(order.steps, faults, orphans, held, waits)
 
 
 def _chosen(sources: Iterable[Source], plugin: str | None) -> list[Source]:
@@ -114,6 +152,65 @@ def _waiting(source: Source, head: str | None, history: Callable[[str], Mapping[
     return steps
 
 
+def _check_whole(plugin: str, head: str | None, around: Surroundings) -> None:
+    """Refuse to go on from a revision of which nobody knows how much was done."""
+    if plugin in around.dirty:
+        raise PluginFault(
+            Reason(
+                code="migration_dirty",
+                text=f"{head} runs outside of a transaction, and was not finished: part of it may have been done.",
+                culprits=(plugin,),
+                way_out=f"Look at the tables of {plugin}; then say plugin-host migrations resolve {plugin} --retry once"
+                " what it did is undone, or --applied once all of it is done.",
+            )
+        )
+
+
+def _check_recorded(plugin: str, head: str | None, steps: Sequence[Step], around: Surroundings) -> None:
+    """Refuse to make tables beside some that are there already, and that the ledger knows nothing of."""
+    if head is not None or not steps:
+        return
+    tables = sorted(around.tables(plugin))
+    if tables:
+        raise PluginFault(
+            Reason(
+                code="migration_unrecorded",
+                text=f"{', '.join(tables)} {'is' if len(tables) == 1 else 'are'} there, and the ledger does not know"
+                f" of any revision of {plugin}.",
+                culprits=(plugin,),
+                way_out="If they are what a revision makes, say which: plugin-host migrations adopt"
+                f" {plugin} --at {steps[-1].revision}; else rename or drop them.",
+            )
+        )
+
+
+def _held_back(
+    source: Source, head: str | None, steps: tuple[Step, ...], around: Surroundings
+) -> tuple[tuple[Step, ...], Wait | None]:
+    """Leave out, from the first `contract` on, what an older version that still runs would miss."""
+    first = next((number for number, step in enumerate(steps) if step.phase == "contract"), None)
+    if first is None or head is None:
+        return steps, None
+    older = {
+        node: version for node, version in around.running(source.plugin).items() if _is_older(version, source.version)
+    }
+    if not older:
+        return steps, None
+    held = steps[first:]
+    who = ", ".join(f"{node} runs {version or 'another version'}" for node, version in sorted(older.items()))
+    text = f"{held[0].revision} takes away what an older version uses, and waits: {who}, not {source.version}."
+    wait = Wait(tuple(step.revision for step in held), text, any(step.phase != "contract" for step in held))
+    return steps[:first], wait
+
+
+def _is_older(version: str, than: str) -> bool:
+    """Tell whether one version comes before another; what is no version is another one, and that is enough."""
+    try:
+        return Version(version) < Version(than)
+    except InvalidVersion:
+        return version != than
+
+
 def _check_newer(source: Source, known: int, at: int, applied: Mapping[str, Applied]) -> None:
     """Refuse an older release than the tables, unless every revision that it lacks leaves it working."""
     lacking = [applied.get(revision_id(source.plugin, number)) for number in range(known + 1, at + 1)]
@@ -127,7 +224,8 @@ def _check_newer(source: Source, known: int, at: int, applied: Mapping[str, Appl
             text=f"The tables of {source.plugin} are at {revision_id(source.plugin, at)}"
             f"{f', made by version {newest}' if newest else ''}; version {source.version or '?'} {has}.",
             culprits=(source.plugin,),
-            way_out=f"Install {source.plugin} {newest or 'in the version that made them'} or later.",
+            way_out=f"Install {source.plugin} {newest or 'in the version that made them'} or later; to go back, take"
+            f" the tables back with that version first: plugin-host migrate {source.plugin} --to {known or 0}.",
         )
     )
 
@@ -141,11 +239,11 @@ def _check_unchanged(source: Source, files: Sequence[Path], applied: Mapping[str
             continue
         raise PluginFault(
             Reason(
-                code="migration_failed",
+                code="migration_edited",
                 text=f"{revision_id(source.plugin, number)} ({path}) was edited after it was applied.",
                 culprits=(source.plugin,),
-                way_out="Bring the file back as it was (core_migration.source keeps it), "
-                "and put the change into a new revision.",
+                way_out=f"Bring the file back as it was (plugin-host migrations verify {source.plugin} shows what"
+                " changed), and put the change into a new revision.",
             )
         )
 

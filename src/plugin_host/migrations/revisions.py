@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from plugin_host.migrations.schedule import CORE, Step, revision_id
 from plugin_host.sdk.errors import PluginFault, Reason
@@ -63,14 +63,14 @@ def revision_files(source: Source) -> tuple[Path, ...]:
         number = int(match[1])
         if number in numbers:
             text = f"migrations/{numbers[number]} and migrations/{name} are both number {match[1]}"
-            _fail(
-                source.plugin, text, "Give the younger one the next number: revisions are one line, without branches."
-            )
+            way_out = "Give the younger one the next number: revisions are one line, without branches."
+            _fail(source.plugin, text, way_out, "migration_heads")
         numbers[number] = name
     for expected, number in enumerate(sorted(numbers), 1):
         if number != expected:
             text = f"migrations/{numbers[number]} is there, number {expected:04d} is not"
-            _fail(source.plugin, text, "Bring the missing file back, or number without gaps from 0001.")
+            way_out = "Bring the missing file back, or number without gaps from 0001."
+            _fail(source.plugin, text, way_out, "migration_missing")
     folder = source.folder or Path()
     return tuple(folder / numbers[number] for number in sorted(numbers))
 
@@ -91,11 +91,18 @@ def read_step(source: Source, path: Path) -> Step:
         _fail(source.plugin, f"{path} has no function upgrade()", "Define `def upgrade() -> None:` at the top level.")
     if said["phase"] not in (None, *_PHASES):
         _fail(source.plugin, f"{path}: phase is {said['phase']!r}", 'Say phase = "expand" or phase = "contract".')
-    if said["transactional"] is False:
-        text = f"{path} says transactional = False; this release runs every revision in a transaction"
-        _fail(source.plugin, text, "Leave `transactional` out, and do without what cannot run in a transaction.")
-    number = int(path.name[:4])
-    return Step(source.plugin, number, _needs(source, path, said["needs"]), path, text, said["phase"])
+    if said["transactional"] not in (None, True, False):
+        text = f"{path}: transactional is {said['transactional']!r}"
+        _fail(source.plugin, text, "Say transactional = False, or leave it out.")
+    return Step(
+        source.plugin,
+        int(path.name[:4]),
+        _needs(source, path, said["needs"]),
+        path,
+        text,
+        said["phase"],
+        transactional=said["transactional"] is not False,
+    )
 
 
 def read_text(source: Source, path: Path) -> str:
@@ -120,6 +127,15 @@ def same_code(one: str, other: str) -> bool:
         return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
     except UNREADABLE:
         return False
+
+
+def needs_of(text: str) -> dict[str, int]:
+    """Give what a revision, by the text that ran, needs of other plugins: numbers by plugin."""
+    try:
+        said = _literal(ast.parse(text), "needs") or {}
+        return {plugin: int(str(revision).rpartition("_")[2]) for plugin, revision in said.items()}
+    except (TypeError, AttributeError, *UNREADABLE):
+        return {}
 
 
 def is_expand(text: str) -> bool:
@@ -202,5 +218,10 @@ def _need(source: Source, path: Path, plugin: Any, revision: Any) -> int:
     return int(match[1])
 
 
-def _fail(plugin: str, text: str, way_out: str) -> NoReturn:
-    raise PluginFault(Reason(code="migration_failed", text=f"{text}.", culprits=(plugin,), way_out=way_out))
+def _fail(
+    plugin: str,
+    text: str,
+    way_out: str,
+    code: Literal["migration_failed", "migration_heads", "migration_missing"] = "migration_failed",
+) -> NoReturn:
+    raise PluginFault(Reason(code=code, text=f"{text}.", culprits=(plugin,), way_out=way_out))

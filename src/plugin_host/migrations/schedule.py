@@ -27,7 +27,7 @@ class Step:
     """One revision that waits, as its file says it: revision `number` of `plugin`.
 
     `needs` are the numbers of other plugins' revisions that must be applied before, by plugin; `source` is
-    the text of the file.
+    the text of the file. One that is not `transactional` runs outside of a transaction on PostgreSQL.
     """
 
     plugin: str
@@ -36,6 +36,7 @@ class Step:
     path: Path = Path()
     source: str = ""
     phase: Literal["expand", "contract"] | None = None
+    transactional: bool = True
 
     @property
     def revision(self) -> str:
