@@ -21,6 +21,7 @@ from plugin_host.core.assembly import Assembly
 from plugin_host.core.databases import host_database
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
+from plugin_host.core.nodes import GONE
 from plugin_host.core.planner import Planner
 from plugin_host.core.plugin import Core, CorePlugin
 from plugin_host.core.revisions import Revisions
@@ -163,7 +164,7 @@ class PluginHost(HostView):
             first = self._standings.now is None and not self.planner.safe
             plan = self._roster.leave_off(plan, look.records, first=first)
             with self.planner.starts.step("", "migrate"):
-                faults, kept = await self.planner.tables.faults(plan, log.info)
+                faults, kept = await self.planner.tables.faults(plan, log.info, self._roster.running)
             for plugin, reason in faults.items():
                 plan = self._roster.park(plan, plugin, reason, look.records)
             plan = with_orphans(plan, kept)
@@ -193,7 +194,7 @@ class PluginHost(HostView):
             open_still = self._revisions.watching(self._gate.judge)
             async with self._follower.following(), self._supervisor.watching(), open_still:
                 yield self
-            await self._save()
+            await self._save(last=True)
         finally:
             self.planner.starts.close()
             self._dispatcher.close()
@@ -285,18 +286,23 @@ class PluginHost(HostView):
         async with self._assembly.work("core") as work:
             await record(work.db, plan, consents)
             await registry.account(work.db, {plugin: self.account(plugin) for plugin in self._roster.newcomers()})
+            await self.planner.tables.nodes.report(work.db, plan, again=False)
         now = dt.datetime.now(dt.UTC)
         held = (each.quarantine.until for each in look.records.values() if each.quarantine is not None)
-        self._retry_at = min((until for until in held if until > now), default=None)
+        looks = [now + GONE] if self.planner.tables.waits else []
+        self._retry_at = min((until for until in (*held, *looks) if until > now), default=None)
 
     def _accounts(self, plan: Plan) -> dict[str, dict[str, Any]]:
         return {entry.id: self.account(entry.id) for entry in plan.active}
 
-    async def _save(self) -> None:
-        """Keep the accounts, for commands that ask while no host runs."""
+    async def _save(self, *, last: bool = False) -> None:
+        """Keep the accounts, for commands that ask while no host runs; and say that this process runs, or does not."""
         with contextlib.suppress(SQLAlchemyError):
             async with self._assembly.work("core") as work:
-                await registry.account(work.db, self._accounts(self.standing.generation.plan))
+                plan = self.standing.generation.plan
+                await registry.account(work.db, self._accounts(plan))
+                nodes = self.planner.tables.nodes
+                await (nodes.leave(work.db) if last else nodes.report(work.db, plan))
 
     async def _quarantine(self, plugin: str, reason: Reason) -> None:
         """Keep a plugin off that fails too often, here and in every other process, for a while."""

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import OperationalError
 
+from plugin_host.core.nodes import Nodes
 from plugin_host.database import DatabaseError
+from plugin_host.migrations import places
+from plugin_host.migrations.places import Place
 from plugin_host.migrations.removal import sizes
-from plugin_host.migrations.runner import Outcome, Runner, Source
+from plugin_host.migrations.runner import Outcome, Source
 from plugin_host.sdk.errors import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from plugin_host.database import Database
     from plugin_host.migrations.belongings import Size
-    from plugin_host.migrations.planning import MigrationPlan
+    from plugin_host.migrations.planning import MigrationPlan, Wait
     from plugin_host.plugins.plan import Plan, PlanEntry
     from plugin_host.settings import Settings
 
@@ -34,46 +37,63 @@ class Tables:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
+        self.nodes = Nodes(database)
+        self.waits: Mapping[str, Wait] = {}
 
-    async def pending(self, plan: Plan) -> MigrationPlan:
-        """Say which revisions would be applied. Writes nothing."""
-        return await asyncio.to_thread(Runner(self._database).pending, _sources(plan))
+    async def pending(self, plan: Plan, plugin: str | None = None) -> MigrationPlan:
+        """Say which revisions would be applied, of one plugin or all. Writes nothing."""
+        there = self.places(plan, plan.active)
+        return await asyncio.to_thread(places.pending, there, plugin=plugin, running=self.nodes.running)
 
     async def upgrade(
         self, plan: Plan, plugin: str | None, to: str | None, progress: Callable[[str], None] | None
     ) -> Outcome:
         """Bring the tables of those that may run up to date."""
-        runner = Runner(self._database)
-        return await asyncio.to_thread(runner.upgrade, _sources(plan), plugin=plugin, to=to, progress=progress)
+        there = self.places(plan, plan.active)
+        return await asyncio.to_thread(
+            places.upgrade, there, plugin=plugin, to=to, progress=progress, running=self.nodes.running
+        )
 
     async def begin(self, progress: Callable[[str], None]) -> None:
         """See that core's own tables are there and up to date, before anything is read from them."""
         self.prepare()
         if self._settings.migrations.on_start == "auto":
-            core = Source(plugin="core", folder=FOLDER / "migrations", version=_version())
-            runner = Runner(self._database)
-            await asyncio.to_thread(runner.upgrade, [core], plugin="core", to=None, progress=progress)
+            core = [Place(self._database, (core_source(),))]
+            await asyncio.to_thread(places.upgrade, core, progress=progress, running=self.nodes.running)
 
-    async def faults(self, plan: Plan, progress: Callable[[str], None]) -> tuple[Mapping[str, Reason], Collection[str]]:
+    async def faults(
+        self, plan: Plan, progress: Callable[[str], None], running: Collection[str] = ()
+    ) -> tuple[Mapping[str, Reason], Collection[str]]:
         """Migrate, or only look where `migrations.on_start` says so.
 
         Tells who cannot run on the tables there are, and whose tables are there without being asked about.
 
-        New revisions of a plugin whose code is an older one in this process wait for the restart.
+        New revisions of a plugin whose code is an older one in this process wait for the restart. Of those that
+        are `running` here nobody judges anew whether they fit newer tables: that is done where a plugin starts.
         """
-        fresh = [_source(plan, entry) for entry in plan.active if not entry.restart_needed]
-        runner = Runner(self._database)
+        there = self.places(plan, [entry for entry in plan.active if not entry.restart_needed])
         if self._settings.migrations.on_start == "auto":
-            outcome = await asyncio.to_thread(runner.upgrade, fresh, progress=progress)
-            return outcome.faults, outcome.orphans
-        pending = await asyncio.to_thread(runner.pending, fresh)
-        return self._reasons(pending), pending.orphans
+            outcome = await asyncio.to_thread(places.upgrade, there, progress=progress, running=self.nodes.running)
+            self.waits, reasons, orphans = outcome.waits, _reasons_of_waits(outcome.waits), outcome.orphans
+            reasons |= outcome.faults
+        else:
+            pending = await asyncio.to_thread(places.pending, there, running=self.nodes.running)
+            self.waits, reasons, orphans = pending.waits, self._reasons(pending), pending.orphans
+        stay = ("schema_newer", "migration_pending")
+        return {name: each for name, each in reasons.items() if name not in running or each.code not in stay}, orphans
+
+    def places(self, plan: Plan, entries: Iterable[PlanEntry]) -> list[Place]:
+        """Say which database holds the tables of whom: the host's first, with core in every one."""
+        return [Place(self._database, tuple(_source(plan, entry) for entry in entries))]
 
     async def tell(self, plan: Plan, state_of: Callable[[Reason], str]) -> Plan:
         """Lay over a plan which revisions wait, whose do not fit, and whose tables are there without a package."""
         pending = await self.pending(plan)
         for plugin, revisions in _revisions(pending).items():
             plan = plan.change(plugin, pending=revisions)
+        for plugin, wait in pending.waits.items():
+            entry = plan.entry(plugin)
+            plan = plan.change(plugin, pending=(*(entry.pending if entry is not None else ()), *wait.revisions))
         for plugin, reason in self._reasons(pending).items():
             plan = plan.park(plugin, state_of(reason), reason)  # type: ignore[arg-type] # a state, by its name
         return with_orphans(plan, pending.orphans)
@@ -97,7 +117,7 @@ class Tables:
             raise DatabaseError(msg) from error
 
     def _reasons(self, pending: MigrationPlan) -> dict[str, Reason]:
-        reasons = dict(pending.faults)
+        reasons = {**_reasons_of_waits(pending.waits), **pending.faults}
         if self._settings.migrations.on_start == "check":
             reasons = {**_pending_reasons(pending), **reasons}
         return reasons
@@ -118,16 +138,16 @@ def with_orphans(plan: Plan, kept: Collection[str]) -> Plan:
     return plan
 
 
+def core_source() -> Source:
+    """Say where core's own revisions are."""
+    return Source(plugin="core", folder=FOLDER / "migrations", version=_version())
+
+
 def _version() -> str:
     try:
         return metadata.version("plugin-host")
     except metadata.PackageNotFoundError:  # run from a source folder that is not installed
         return ""
-
-
-def _sources(plan: Plan) -> list[Source]:
-    """Say where the revisions of those that may run are, core's first."""
-    return [_source(plan, entry) for entry in plan.active]
 
 
 def _source(plan: Plan, entry: PlanEntry) -> Source:
@@ -158,4 +178,18 @@ def _pending_reasons(pending: MigrationPlan) -> dict[str, Reason]:
             way_out="Run plugin-host migrate, then start again.",
         )
         for plugin, revisions in _revisions(pending).items()
+    }
+
+
+def _reasons_of_waits(waits: Mapping[str, Wait]) -> dict[str, Reason]:
+    """Say who cannot run before a revision that waits for other processes: it brings more than it takes away."""
+    return {
+        plugin: Reason(
+            code="migration_pending",
+            text=f"{wait.text} {plugin} needs what comes after it.",
+            culprits=(plugin,),
+            way_out="Bring every process of the host to the new version.",
+        )
+        for plugin, wait in waits.items()
+        if wait.needed
     }
