@@ -26,6 +26,7 @@ from plugin_host.core.planner import Planner
 from plugin_host.core.plugin import Core, CorePlugin
 from plugin_host.core.revisions import Revisions
 from plugin_host.core.roster import HostError, Roster, record
+from plugin_host.core.ruling import Ruling
 from plugin_host.core.standing import HostView
 from plugin_host.core.standings import Standings
 from plugin_host.core.supervisor import Supervisor
@@ -91,11 +92,13 @@ class PluginHost(HostView):
         self.wishes = Wishes(self.planner)
         self._offers = Offers()
         self._supervisor = Supervisor(self.settings.limits, self._quarantine, self._save)
-        self._standings = Standings(self._guard)
-        clock = self._supervisor.clock
         self.databases = self.planner.databases
-        self._assembly = Assembly(self.settings, self.databases, self._offers, self._standings.access, clock)
-        self._front = Front(self, self.core, self._supervisor)
+        self._standings = standings = Standings(self._guard, Ruling(self.databases))
+        clock = self._supervisor.clock
+        self._assembly = Assembly(
+            self.settings, self.databases, self._offers, standings.access, clock, standings.open_call
+        )
+        self._front = Front(self, self.core, self._supervisor, standings)
         self._revisions = Revisions(self.database, self._supervisor.usages)
         self._gate = Gate(
             authenticate=self._front.authenticate,
@@ -103,6 +106,8 @@ class PluginHost(HostView):
             open_work=self._assembly.open,
             withheld=self._standings.withheld,
             reach=self._revisions.reach,
+            still=self._standings.still,
+            moved=self._standings.moved,
             public_origin="/".join((self.settings.public_url or "").split("/", 3)[:3]) or None,
         )
         self._dispatcher = Dispatcher()

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from plugin_host.access.catalogue import Catalogue, UnknownPermission
+from plugin_host.access.compiling import compile_rules
 from plugin_host.access.decisions import Decisions
-from plugin_host.access.snapshot import Snapshot, compile_rules
+from plugin_host.access.snapshot import Snapshot
 from plugin_host.sdk.context import ANONYMOUS, Actor
 from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.manifest import Permission, Role, RoleGrant
@@ -89,7 +90,7 @@ class NoUnit:
 def access(*roles: str, unit: Any = None) -> Decisions:
     names = tuple(f"garden.{name}" for name in roles)
     actor = Actor(id="7", username="ann", display="Ann", roles=names) if roles else ANONYMOUS
-    return Decisions(actor, SNAPSHOT, unit or NoUnit())
+    return Decisions(actor, lambda: SNAPSHOT, unit or NoUnit())
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from plugin_host.access.catalogue import Catalogue, UnknownPermission
+from plugin_host.access.compiling import Rule
 from plugin_host.access.filters import permitted
-from plugin_host.access.snapshot import Rule, Snapshot
+from plugin_host.access.snapshot import Snapshot
 from plugin_host.sdk.conditions import ConditionError, canonical
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.manifest import Permission

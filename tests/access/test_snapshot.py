@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from plugin_host.access import snapshot as module
 from plugin_host.access.catalogue import Catalogue, UnknownPermission
+from plugin_host.access.compiling import Rule, compile_rules
 from plugin_host.access.judge import MODEL, allows
-from plugin_host.access.snapshot import Rule, Snapshot, compile_rules
+from plugin_host.access.snapshot import Snapshot
 from plugin_host.sdk.conditions import canonical, parse_condition
 from plugin_host.sdk.context import ANONYMOUS, SYSTEM, Actor
 from plugin_host.sdk.manifest import Permission, Role, RoleGrant

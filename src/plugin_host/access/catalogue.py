@@ -51,11 +51,12 @@ class Giver(NamedTuple):
 class Catalogue:
     """The permissions of the active plugins."""
 
-    __slots__ = ("_entries", "_givers")
+    __slots__ = ("_entries", "_givers", "_granting")
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
         self._givers: dict[str, tuple[Giver, ...]] = {}
+        self._granting: dict[str, frozenset[str]] = {}
 
     @classmethod
     def of(cls, permissions: Iterable[Permission]) -> Catalogue:
@@ -94,6 +95,14 @@ class Catalogue:
                     for said in (entry.name, *patterns(entry.name)):
                         strongest[said] = max(strongest.get(said, "nothing"), kept, key=_STRENGTH.index)
             found = self._givers[name] = tuple(Giver(said, kept) for said, kept in strongest.items())
+        return found
+
+    def granting(self, name: str) -> frozenset[str]:
+        """Give the names that, granted on some object, bring a permission: of another object they bring none."""
+        found = self._granting.get(name)
+        if found is None:
+            names = (giver.permission for giver in self.givers(name) if giver.conditional != "nothing")
+            found = self._granting[name] = frozenset(names)
         return found
 
     def acts(self, name: str) -> tuple[str, ...]:

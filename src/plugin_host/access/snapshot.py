@@ -7,78 +7,42 @@ match, and with "deny beats allow" only the set of matching rules counts.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from plugin_host.access.conditions import Predicate, compile_predicate
+from plugin_host.access.catalogue import patterns
+from plugin_host.access.compiling import Rule
+from plugin_host.access.conditions import Predicate, check_fields, compile_predicate
 from plugin_host.access.judge import ANY, allows
-from plugin_host.sdk.conditions import Condition, canonical, parse_condition
+from plugin_host.access.policy import NOTHING
+from plugin_host.sdk.conditions import Condition, ConditionError, parse_condition
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from plugin_host.access.catalogue import Catalogue
+    from plugin_host.access.catalogue import Catalogue, Entry
     from plugin_host.access.judge import Judge
+    from plugin_host.access.policy import Lines, Policy
     from plugin_host.sdk.context import Actor
-    from plugin_host.sdk.manifest import Role
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-ADMIN: Final = "core.admin"
-"""The role that may do everything: by a rule like any other, which is visible and can be denied."""
-
 KEPT: Final = 10_000
 """How many entries a cache of verdicts holds before it is emptied."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """`subject` (`role:contacts.editor`) may, or may not, do `act` with `typ`; `*` as type, id or action is any.
-
-    `cond` is a condition as `sdk.conditions.canonical` writes it, or empty. `origin` is the plugin it comes from.
-    """
-
-    subject: str
-    typ: str
-    id: str
-    act: str
-    cond: str = ""
-    effect: Literal["allow", "deny"] = "allow"
-    origin: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what Casbin would take for something else: an empty name, or an effect that it does not know."""
-        if not (self.subject and self.typ and self.id and self.act) or self.effect not in ("allow", "deny"):
-            raise ValueError(f"{self}: a rule names a subject, a type, an id and an action, and allows or denies")
-
-    @property
-    def plain(self) -> bool:
-        """Whether it speaks of all objects alike."""
-        return self.id == ANY and not self.cond
-
-    @property
-    def line(self) -> tuple[str, ...]:
-        """The rule as Casbin's model has it."""
-        return self.subject, self.typ, self.id, self.act, self.cond, self.effect
-
-
-def compile_rules(catalogue: Catalogue, roles: Iterable[Role]) -> tuple[Rule, ...]:
-    """Make the rules of roles: each grant, and what comes with it. Raises `UnknownPermission`.
-
-    `core.admin` gets one rule for everything. A condition is about rows of one type. So a grant with one
-    carries it to the implied permissions of that type, gives those of type scope without it (holding a thing
-    for one row is holding it), gives nothing of other objects, and nothing at all if it is of type scope itself.
-    """
-    return tuple(dict.fromkeys(rule for role in roles for rule in _rules(catalogue, role)))
 
 
 class Snapshot:
     """Rules and the verdicts on them. `judge` decides what the cached verdicts do not know yet.
 
     `withheld` are permissions that nobody holds, whatever the rules say: nobody has consented to them yet.
+    `policy` is what administrators say beside the `rules` of plugins' roles. `objects` are the classes of rows by
+    their `__object__`: a condition of an administrator that does not fit one (any more) allows nothing, and denies
+    all that it might have.
     """
 
     def __init__(
@@ -87,28 +51,72 @@ class Snapshot:
         rules: Iterable[Rule],
         judge: Judge = allows,
         withheld: Collection[str] = frozenset(),
+        *,
+        policy: Policy = NOTHING,
+        objects: Mapping[str, type[Any]] = MappingProxyType({}),
     ) -> None:
         self.catalogue = catalogue
-        self._withheld = frozenset(withheld)
+        self.withheld = frozenset(withheld)
         self._judge = judge
+        self._objects = objects
         self._by: dict[tuple[str, str, str], list[Rule]] = {}
         self._conditions: dict[str, tuple[Condition, Predicate]] = {}
+        self._fits: dict[tuple[str, str], bool] = {}
         for rule in rules:
             self._by.setdefault((rule.subject, rule.typ, rule.act), []).append(rule)
-            if rule.cond and rule.cond not in self._conditions:
-                condition = parse_condition(msgspec.json.decode(rule.cond))
-                self._conditions[rule.cond] = condition, compile_predicate(condition)
+            if rule.cond:
+                self.condition(rule.cond)
         self._mentioned = frozenset(subject for subject, _, _ in self._by)
-        self._slices: dict[tuple[frozenset[str], str], _Slice] = {}
+        self._adopt(policy)
+
+    def _adopt(self, policy: Policy) -> None:
+        self.policy = policy
+        self._closures: dict[frozenset[str], frozenset[str]] = {}
+        self._slices: dict[tuple[frozenset[str], str], Slice] = {}
         # Two look-ups when warm. People with the same roles share the inner dictionary.
         self._held: dict[frozenset[str], dict[str, bool]] = {}
         self._held_by_roles: dict[frozenset[str], dict[str, bool]] = {}
 
+    def with_policy(self, policy: Policy) -> Snapshot:
+        """Give a snapshot of the same plugins and another policy: what this one has judged stays with it."""
+        other = copy.copy(self)
+        other._adopt(policy)  # noqa: SLF001 - it is being made
+        return other
+
+    # -- who somebody is -----------------------------------------------------------------------------------------
+
+    def closure(self, subjects: frozenset[str]) -> frozenset[str]:
+        """Add the roles that come through groups and through other roles, however long the way, circles included."""
+        links = self.policy.links
+        if not links:
+            return subjects
+        closure = self._closures.get(subjects)
+        if closure is None:
+            found, todo = set(subjects), list(subjects)
+            while todo:
+                for role in links.get(todo.pop(), ()):
+                    if role not in found:
+                        found.add(role)
+                        todo.append(role)
+            closure = subjects if len(found) == len(subjects) else frozenset(found)
+            _room(self._closures)[subjects] = closure
+        return closure
+
+    def effective(self, actor: Actor) -> Actor:
+        """Give the actor with all their roles: those that come through groups and other roles as well."""
+        closure = self.closure(actor.subjects)
+        if closure is actor.subjects:
+            return actor
+        roles = tuple(sorted(subject[5:] for subject in closure if subject.startswith("role:")))
+        return msgspec.structs.replace(actor, roles=roles, subjects=closure)
+
+    # -- verdicts --------------------------------------------------------------------------------------------------
+
     def holds(self, subjects: frozenset[str], permission: str) -> bool:
         """Tell whether whoever has these subjects holds the permission: with object scope, for at least one object.
 
-        Whether that object exists nobody asks: allowing conditions count as met, denying ones as not.
-        Raises `UnknownPermission`.
+        Whether that object exists nobody asks: allowing conditions count as met, denying ones as not. What is
+        granted on single objects is not known here. Raises `UnknownPermission`.
         """
         held = self._held.get(subjects)
         verdict = held.get(permission) if held is not None else None
@@ -118,89 +126,161 @@ class Snapshot:
         """Give the names of all permissions that `holds` says yes to."""
         return frozenset(name for name in self.catalogue if self.holds(subjects, name))
 
-    def judge(self, subjects: frozenset[str], permission: str, row: object, actor: Actor) -> bool:
+    def holds_granted(self, subjects: frozenset[str], permission: str) -> bool:
+        """Tell what `holds` would if the permission were granted on some object as well: no rule may deny it."""
+        part = self._slice(self.closure(subjects), permission)
+        verdict = part.verdicts.get(_GRANTED)
+        if verdict is None:
+            entry = self.catalogue.entry(permission)
+            subject = min(subjects)
+            lines: list[tuple[str, ...]] = [(subject, entry.typ, ANY, entry.act, "", "allow")]
+            lines += [rule.line for rule in part.rules if rule.effect == "deny" and rule.plain]
+            verdict = permission not in self.withheld and self._judge(
+                lines, self.closure(subjects), (entry.typ, ANY, entry.act), frozenset()
+            )
+            _room(part.verdicts)[_GRANTED] = verdict
+        return verdict
+
+    def judge(
+        self,
+        subjects: frozenset[str],
+        permission: str,
+        row: object,
+        actor: Actor,
+        grants: frozenset[tuple[str, str]] = frozenset(),
+    ) -> bool:
         """Tell whether it may be done with this row; the permission is of object scope.
 
-        Conditions are asked of the row, and Casbin of what they say: once for each combination.
+        `grants` are those on this row that bring or deny the permission: subject and effect. Conditions are asked
+        of the row, and Casbin of what they say: once for each combination.
         """
-        part = self._slice(subjects, permission)
-        if not part.rules:
+        closure = self.closure(subjects)
+        part = self._slice(closure, permission)
+        if not part.rules and (not grants or permission in self.withheld):
             return False
         named = getattr(row, "id", None)
-        key = named if named in part.ids else ANY, frozenset(cond for cond, test in part.conditions if test(row, actor))
+        at = named if named in part.ids else ANY
+        key = at, frozenset(cond for cond, test in part.conditions if test(row, actor)), grants
         verdict = part.verdicts.get(key)
         if verdict is None:
             entry = self.catalogue.entry(permission)
             lines = [rule.line for rule in part.rules]
-            verdict = self._judge(lines, subjects, (entry.typ, key[0], entry.act), key[1])
+            lines += [(subject, entry.typ, at, entry.act, "", effect) for subject, effect in sorted(grants)]
+            verdict = self._judge(lines, closure, (entry.typ, at, entry.act), key[1])
             _room(part.verdicts)[key] = verdict
         return verdict
 
-    def lines(self, subjects: frozenset[str], permission: str) -> tuple[Rule, ...]:
+    def part(self, subjects: frozenset[str], permission: str) -> Slice:
         """Give the rules that can match and make a difference. Raises `UnknownPermission`."""
-        return self._slice(subjects, permission).rules
+        return self._slice(self.closure(subjects), permission)
+
+    def lines(self, subjects: frozenset[str], permission: str) -> tuple[Rule, ...]:
+        """Give the rules of `part`."""
+        return self.part(subjects, permission).rules
+
+    def every_line(self, subjects: frozenset[str], permission: str) -> tuple[Rule, ...]:
+        """Give all rules that can match, also those that make no difference. Raises `UnknownPermission`."""
+        closure = self.closure(subjects)
+        return tuple(self._gather(frozenset(filter(self._is_mentioned, closure)), self.catalogue.entry(permission)))
 
     def condition(self, cond: str) -> Condition:
         """Give the tree of a rule's condition."""
-        return self._conditions[cond][0]
+        return self._compiled(cond)[0]
+
+    def _compiled(self, cond: str) -> tuple[Condition, Predicate]:
+        found = self._conditions.get(cond)
+        if found is None:
+            condition = parse_condition(msgspec.json.decode(cond))
+            found = _room(self._conditions)[cond] = condition, compile_predicate(condition)
+        return found
+
+    def _is_mentioned(self, subject: str) -> bool:
+        return subject in self._mentioned or subject in self.policy.rules
 
     def _hold(self, subjects: frozenset[str], permission: str) -> bool:
-        relevant = subjects & self._mentioned
+        closure = self.closure(subjects)
+        relevant = frozenset(filter(self._is_mentioned, closure))
         held = self._held_by_roles.get(relevant)
         if held is None:
             held = _room(self._held_by_roles)[relevant] = {}
         if permission not in held:
             entry = self.catalogue.entry(permission)
             lines = _about_some_object if entry.of_objects else _about_no_object
-            shown = list(lines(self._slice(subjects, permission).rules))
-            held[permission] = bool(shown) and self._judge(shown, subjects, (entry.typ, ANY, entry.act), frozenset())
+            shown = list(lines(self._slice(closure, permission).rules))
+            held[permission] = bool(shown) and self._judge(shown, closure, (entry.typ, ANY, entry.act), frozenset())
         _room(self._held)[subjects] = held
         return held[permission]
 
-    def _slice(self, subjects: frozenset[str], permission: str) -> _Slice:
-        key = subjects & self._mentioned, permission
+    def _slice(self, closure: frozenset[str], permission: str) -> Slice:
+        relevant = frozenset(filter(self._is_mentioned, closure))
+        key = relevant, permission
         part = self._slices.get(key)
         if part is None:
             entry = self.catalogue.entry(permission)
-            rules = tuple(
-                rule
-                for subject in (sorted(key[0]) if permission not in self._withheld else ())
-                for typ in (entry.typ, ANY)
-                for act in (entry.act, ANY)
-                for rule in self._by.get((subject, typ, act), ())
-            )
+            rules = tuple(self._gather(relevant, entry)) if permission not in self.withheld else ()
             if not any(rule.effect == "deny" for rule in rules):
                 # One that allows without a condition decides: the others need not be asked.
                 rules = tuple(rule for rule in rules if rule.plain) or rules
-            conditions = {rule.cond: self._conditions[rule.cond][1] for rule in rules if rule.cond}
-            part = _Slice(rules, tuple(conditions.items()), frozenset(rule.id for rule in rules) - {ANY})
+            conditions = {rule.cond: self._compiled(rule.cond)[1] for rule in rules if rule.cond}
+            part = Slice(rules, tuple(conditions.items()), frozenset(rule.id for rule in rules) - {ANY})
             _room(self._slices)[key] = part
         return part
 
+    def _gather(self, relevant: frozenset[str], entry: Entry) -> Iterator[Rule]:
+        for subject in sorted(relevant):
+            for typ in (entry.typ, ANY):
+                for act in (entry.act, ANY):
+                    yield from self._by.get((subject, typ, act), ())
+            said = self.policy.rules.get(subject)
+            if said is not None:
+                yield from self._allowing(subject, said, entry)
+                yield from self._denying(subject, said, entry)
+
+    def _allowing(self, subject: str, said: Lines, entry: Entry) -> Iterator[Rule]:
+        for name, conditional in self.catalogue.givers(entry.name):
+            for line in said.get(name, ()):
+                if line.effect != "allow" or (line.condition and conditional == "nothing"):
+                    continue
+                cond = line.condition if conditional == "kept" else ""
+                if not cond or self._does_fit(cond, entry.typ):
+                    yield Rule(subject, entry.typ, ANY, entry.act, cond, "allow", "", line.id, name)
+
+    def _denying(self, subject: str, said: Lines, entry: Entry) -> Iterator[Rule]:
+        for name in (entry.name, *patterns(entry.name)):
+            for line in said.get(name, ()):
+                if line.effect == "deny":
+                    fits = entry.of_objects and self._does_fit(line.condition, entry.typ)
+                    cond = line.condition if fits else ""
+                    yield Rule(subject, entry.typ, ANY, entry.act, cond, "deny", "", line.id, name)
+
+    def _does_fit(self, cond: str, typ: str) -> bool:
+        """Tell whether a condition can be asked of the rows of a type; models may have lost a column since."""
+        if not cond:
+            return True
+        fits = self._fits.get((cond, typ))
+        if fits is None:
+            try:
+                condition, _ = self._compiled(cond)
+                if typ in self._objects:
+                    check_fields(condition, self._objects[typ])
+                fits = True
+            except (ConditionError, msgspec.DecodeError):
+                fits = False
+            _room(self._fits)[cond, typ] = fits
+        return fits
+
+
+_GRANTED: Final = "granted"
+
 
 @dataclass(frozen=True, slots=True)
-class _Slice:
+class Slice:
     """The rules that can match one permission of some roles, and Casbin's verdicts by id and true conditions."""
 
     rules: tuple[Rule, ...]
     conditions: tuple[tuple[str, Predicate], ...]
     ids: frozenset[str]
-    verdicts: dict[tuple[str, frozenset[str]], bool] = field(default_factory=dict)
-
-
-def _rules(catalogue: Catalogue, role: Role) -> Iterator[Rule]:
-    subject, origin = f"role:{role.name}", role.name.partition(".")[0]
-    if role.name == ADMIN:
-        yield Rule(subject, ANY, ANY, ANY, origin=origin)
-        return
-    for grant in role.grants:
-        granted = catalogue.entry(grant.permission)
-        cond = "" if grant.where is None else canonical(grant.where)
-        for entry in map(catalogue.entry, granted.implied):
-            if not cond or (granted.of_objects and not entry.of_objects):
-                yield Rule(subject, entry.typ, ANY, entry.act, origin=origin)
-            elif granted.of_objects and entry.typ == granted.typ:
-                yield Rule(subject, entry.typ, ANY, entry.act, cond, origin=origin)
+    verdicts: dict[object, bool] = field(default_factory=dict)
 
 
 def _about_some_object(rules: Iterable[Rule]) -> Iterator[tuple[str, ...]]:

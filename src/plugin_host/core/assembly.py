@@ -24,7 +24,7 @@ from plugin_host.sdk.context import SYSTEM, Access, Actor, PluginContext, Servic
 from plugin_host.sdk.errors import PluginFault, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from plugin_host.database import Database, Databases, QueryClock
     from plugin_host.gateway.gate import Gate
@@ -83,12 +83,14 @@ class Assembly:
         offers: Offers,
         access: Callable[[Work], Access],
         clock: Callable[[str], QueryClock],
+        admit: Callable[[Actor, str], Awaitable[Actor]] | None = None,
     ) -> None:
         self._settings = settings
         self._databases = databases
         self._offers = offers
         self._access = access
         self._clock = clock
+        self._admit = admit
         self._parts: dict[str, _Parts] = {}
 
     async def assemble(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions) -> Running:
@@ -159,7 +161,8 @@ class Assembly:
     @contextlib.asynccontextmanager
     async def work(self, plugin: str, actor: Actor | None = None) -> AsyncIterator[Work]:
         """Run one unit of work outside a request: committed at the end, rolled back on an exception."""
-        work = self.open(plugin, actor or SYSTEM, write=True)
+        actor = actor or SYSTEM
+        work = self.open(plugin, await self._admit(actor, plugin) if self._admit else actor, write=True)
         try:
             yield work
             await work.unit.commit()

@@ -10,6 +10,8 @@ from plugin_host.core.api.health import health_endpoints
 from plugin_host.core.api.metrics import metrics_endpoint
 from plugin_host.core.api.oauth import jwks_endpoint
 from plugin_host.gateway.dispatcher import Table
+from plugin_host.gateway.foreign import PATH
+from plugin_host.gateway.gate import REVISION
 from plugin_host.gateway.problems import send_problem
 from plugin_host.sdk.context import ANONYMOUS, Actor
 from plugin_host.sdk.errors import Problem
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from plugin_host.core.plugin import Core
     from plugin_host.core.standing import HostView, Standing
+    from plugin_host.core.standings import Standings
     from plugin_host.core.supervisor import Supervisor
 
 WHILE_SETTING_UP: Final = frozenset({"/api/core/setup", "/api/core/shell"})
@@ -28,8 +31,9 @@ WHILE_SETTING_UP: Final = frozenset({"/api/core/setup", "/api/core/shell"})
 class Front:
     """Answers the gate's questions from what stands now, and serves the page and its files."""
 
-    def __init__(self, host: HostView, core: Core, supervisor: Supervisor) -> None:
+    def __init__(self, host: HostView, core: Core, supervisor: Supervisor, standings: Standings) -> None:
         self._host = host
+        self._standings = standings
         self._core = core
         self._extra = {**health_endpoints(host), **metrics_endpoint(host, supervisor, self.authenticate)}
         if core.users is None:
@@ -39,6 +43,16 @@ class Front:
         """Say who sent this. Before there is an administrator, nobody may do anything but make one."""
         if self._core.setup_required and scope["path"] not in WHILE_SETTING_UP and await self._core.setup_needed():
             raise Problem(503, "setup_required", "There is no administrator yet: open /setup with the console's code.")
+        actor = await self._who(scope)
+        if not actor.signed_in:
+            return actor
+        # Read once a request; whoever says who asks has read it with the session's row.
+        revision = scope.get(REVISION) or await self._host.database.revision()
+        scope[REVISION] = revision
+        await self._standings.at(revision.policy)
+        return await self._standings.admit(actor, _plugin_of(scope.get(PATH, scope["path"])))
+
+    async def _who(self, scope: Any) -> Actor:
         if self._core.users is None:
             return await self._core.principals.resolve(scope)
         identity = await self._core.users.authenticate(ASGIConnection(scope))
@@ -96,3 +110,9 @@ class Front:
             return Problem(404, "not_found", "There is no such file; reload the page if the plugin was upgraded.")
         await send_asset(asset, scope, send, public=standing.public_files(plugin))
         return None
+
+
+def _plugin_of(path: str) -> str:
+    """Say whose address it is; of what is no plugin's API, core's: it asks about all of them."""
+    parts = path.split("/", 3)
+    return parts[2] if len(parts) > 3 and parts[1] == "api" else "core"  # noqa: PLR2004 - "", api, <id>, the rest

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from plugin_host.access.catalogue import Catalogue
-from plugin_host.access.snapshot import Snapshot, compile_rules
+from plugin_host.access.compiling import compile_rules
+from plugin_host.access.snapshot import Snapshot
 from plugin_host.menu import PlacedItem
 from plugin_host.sdk.models import PluginBase
 from plugin_host.shell.assets import Assets
@@ -20,6 +21,8 @@ from plugin_host.shell.screens import PlacedScreen
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+    from plugin_host.access.books import Books
+    from plugin_host.access.policy import Policy
     from plugin_host.database import Database
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.generation import Generation
@@ -49,6 +52,7 @@ class Standing:
     objects: Mapping[str, type[PluginBase]]
     reach: Mapping[str, frozenset[str]]
     withheld: Mapping[str, tuple[str, ...]]
+    books: Books
     _scopes: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
 
     def may(self, actor: Actor, permission: str) -> bool:
@@ -59,7 +63,7 @@ class Standing:
             return actor.signed_in
         if actor.scopes is not None and permission not in self.within(actor.scopes):
             return False
-        return self.snapshot.holds(actor.subjects, permission)
+        return self.books.holds(self.snapshot, actor.subjects, permission)
 
     def within(self, scopes: frozenset[str]) -> frozenset[str]:
         """Give the permissions that a credential of these scopes may use at most: with all that comes with each."""
@@ -72,10 +76,7 @@ class Standing:
 
     def held(self, actor: Actor) -> list[str]:
         """Name the permissions that the actor holds, on some object at least."""
-        if not actor.signed_in:
-            return []
-        held = self.snapshot.held(actor.subjects)
-        return sorted(held if actor.scopes is None else held & self.within(actor.scopes))
+        return sorted(name for name in self.snapshot.catalogue if self.may(actor, name)) if actor.signed_in else []
 
     def may_load(self, actor: Actor, plugin: str) -> bool:
         """Tell whether the actor may load a plugin's UI files: whoever may see one of its screens."""
@@ -138,12 +139,17 @@ class HostView(ABC):
 
 
 def stand(
-    generation: Generation, consents: Mapping[str, tuple[Asked, Asked]], before: Standing | None = None
+    generation: Generation,
+    consents: Mapping[str, tuple[Asked, Asked]],
+    policy: Policy,
+    books: Books,
+    before: Standing | None = None,
 ) -> Standing:
     """Put a generation's rules, menu, screens, UI files and classes together.
 
-    `consents` says of each plugin what it asks for, and which part of that it was granted. `before` is what
-    stood until now: its UI files are kept of plugins that run on.
+    `consents` says of each plugin what it asks for, and which part of that it was granted; `policy` is what
+    administrators say, `books` know of grants. `before` is what stood until now: its UI files are kept of plugins
+    that run on.
     """
     declared = generation.declared
     catalogue = Catalogue.of(permission for part in declared.values() for permission in part.permissions)
@@ -151,14 +157,18 @@ def stand(
     read = {plugin: _kept(plugin, generation, before) or _scan(plugin, found[plugin]) for plugin in declared}
     scanned = {plugin: files for plugin, files in read.items() if files is not None}
     withheld = {name for asked, granted in consents.values() for name in (asked - granted).permissions}
+    objects = objects_of(declared)
     roles = [role for plugin in declared for role in found[plugin].permissions.roles]
     return Standing(
         generation=generation,
-        snapshot=Snapshot(catalogue, compile_rules(catalogue, roles), withheld=withheld),
+        snapshot=Snapshot(
+            catalogue, compile_rules(catalogue, roles), withheld=withheld, policy=policy, objects=objects
+        ),
         menu=tuple(_menu(declared, found)),
         screens=tuple(screen for plugin in declared for screen in _screens(plugin, found[plugin], scanned)),
         assets=scanned,
-        objects=objects_of(declared),
+        objects=objects,
+        books=books,
         reach={
             plugin: _reach(catalogue, [*(each.name for each in declared[plugin].permissions), *granted.asks])
             for plugin, (_asked, granted) in consents.items()

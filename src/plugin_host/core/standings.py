@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plugin_host.access.catalogue import UnknownPermission
@@ -19,25 +20,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from plugin_host.core.assembly import Running
+    from plugin_host.core.ruling import Ruling
+    from plugin_host.database.revision import Revision
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.plan import Plan
-    from plugin_host.sdk.context import Access, Actor, Work
+    from plugin_host.sdk.context import Access, Actor, UnitOfWork, Work
 
     Consents: TypeAlias = Mapping[str, tuple[Asked, Asked]]
 
 
 class Standings:
-    """Makes what stands. `guard` gives what is put before the application of a plugin."""
+    """Makes what stands. `guard` gives what is put before the application of a plugin, `ruling` what is ruled now."""
 
-    def __init__(self, guard: Callable[[str, Running, Plan], Any]) -> None:
+    def __init__(self, guard: Callable[[str, Running, Plan], Any], ruling: Ruling) -> None:
         self.now: Standing | None = None
         self._guard = guard
+        self._ruling = ruling
         self._coming: Standing | None = None
         self._leaving: Standing | None = None
         self._number = 0
 
     async def prepare(self, plan: Plan, running: Mapping[str, Running], consents: Consents) -> None:
         """Make what is to answer next, for those that are being started."""
+        await self.refresh()
         self._coming = await self._make(plan, running, consents)
 
     async def swap(self, plan: Plan, running: Mapping[str, Running], consents: Consents) -> Standing:
@@ -49,6 +54,42 @@ class Standings:
     def settle(self) -> None:
         """Forget what answered before."""
         self._coming = self._leaving = None
+
+    # -- whose rights, as of which revision ----------------------------------------------------------------------
+
+    async def at(self, policy: int) -> None:
+        """See that the rules are of at least this policy revision: a comparison, unless it is new."""
+        if await self._ruling.at(policy):
+            self._adopt()
+
+    async def refresh(self) -> None:
+        """See that the rules are as new as the database."""
+        await self.at((await self._ruling.now()).policy)
+
+    async def admit(self, actor: Actor, plugin: str = "core") -> Actor:
+        """Give the actor with all their roles, and learn what they were granted, so that it is known without waiting.
+
+        `plugin` is whose call it is: one with a database of its own has grants there; core asks about all.
+        """
+        if self.now is None:
+            return actor
+        actor = self.now.snapshot.effective(actor)
+        active = self.now.generation.apps
+        plugins = ("core", *active) if plugin == "core" else ("core", plugin)
+        await self._ruling.follow_own([name for name in plugins if name in active])
+        if actor.signed_in:
+            await self._ruling.learn(actor.subjects, plugins)
+        return actor
+
+    async def open_call(self, actor: Actor, plugin: str) -> Actor:
+        """Do for a call outside a request what is done when a request comes in."""
+        if self.now is not None:
+            await self.refresh()
+        return await self.admit(actor, plugin)
+
+    async def moved(self, was: Revision, plugin: str, unit: UnitOfWork) -> bool:
+        """Tell, inside a transaction about to commit, whether a right may be gone since that revision was read."""
+        return await self._ruling.moved(was, plugin, unit)
 
     def holds(self, actor: Actor, permission: str) -> bool:
         """Say whether the actor holds it, on some object at least: a look-up when asked before."""
@@ -71,7 +112,30 @@ class Standings:
         if scopes is not None:  # of the person's rights, those that the credential carries
             limit = standing.within(scopes)
             within = limit if within is None else within & limit
-        return Decisions(work.actor, standing.snapshot, work.unit, within)
+        return Decisions(
+            work.actor,
+            lambda: self._of(plugin).snapshot,
+            work.unit,
+            within,
+            books=self._ruling.books,
+            at_home=plugin,
+            refresh=self.refresh,
+            seen=time.monotonic(),  # whoever opens a call has looked: the gate, or `Assembly.work`
+        )
+
+    async def still(self, work: Work, actor: Actor) -> bool:
+        """Tell whether the actor may still do all that this call was allowed to."""
+        access = work.access
+        return not isinstance(access, Decisions) or await access.recheck(actor)
+
+    def _adopt(self) -> None:
+        self.now, self._coming, self._leaving = map(self._ruled, (self.now, self._coming, self._leaving))
+
+    def _ruled(self, standing: Standing | None) -> Standing | None:
+        """Give what stands with the policy of now."""
+        if standing is None or standing.snapshot.policy.same(self._ruling.policy):
+            return standing
+        return dataclasses.replace(standing, snapshot=standing.snapshot.with_policy(self._ruling.policy))
 
     def withheld(self, plugin: str) -> Collection[str]:
         """Give the public routes of a plugin that nobody has consented to."""
@@ -103,4 +167,6 @@ class Standings:
         if self._coming is not None and self._coming.generation.apps == generation.apps:
             return dataclasses.replace(self._coming, generation=generation)
         # In a thread: it reads files, and until it is made the old one answers.
-        return await asyncio.to_thread(stand, generation, consents, self.now)
+        made = await asyncio.to_thread(stand, generation, consents, self._ruling.policy, self._ruling.books, self.now)
+        ruled = self._ruled(made)  # it may have moved meanwhile
+        return made if ruled is None else ruled

@@ -14,6 +14,9 @@ REVISION_SQL: Final = "SELECT auth, policy, wishes FROM core_revision WHERE id =
 BUMPED: Final = "plugin_host.bumped"
 """Where a session keeps the numbers of what was raised in it."""
 
+FIRST: Final = "plugin_host.first_bumped"
+"""Where it keeps the first of them: what was before is what others see until the end."""
+
 
 class Revision(NamedTuple):
     """How often each kind of thing has changed: caches made under another revision are void."""
@@ -34,4 +37,5 @@ async def bump(session: AsyncSession, kind: str) -> int:
     update = f"UPDATE core_revision SET {kind} = {kind} + 1 WHERE id = 1 RETURNING {kind}"  # noqa: S608 - checked
     number: int = (await session.execute(sa.text(update))).scalar_one()
     session.info.setdefault(BUMPED, {})[kind] = number
+    session.info.setdefault(FIRST, {}).setdefault(kind, number)
     return number

@@ -5,6 +5,7 @@
 3. A unit of work is made; nothing is opened before the plugin asks for it.
 4. When the answer begins, the work is committed first; a 4xx or 5xx answer undoes it. A commit that fails
    becomes the answer. So no success leaves for something that was not kept.
+   What would change something is judged again inside its transaction, if a right may be gone since it came in.
 5. A route of object scope must have asked for a decision, or its work is undone.
 6. An answer to a change of who may do what carries the policy revision that the change made (`Policy-Revision`).
    Whoever sends such a number back is answered by rules at least as new, or with 503 `policy_behind`.
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-    from plugin_host.sdk.context import Actor, Work
+    from plugin_host.database.revision import Revision
+    from plugin_host.sdk.context import Actor, UnitOfWork, Work
 
 NEED: Final = "plugin_host.need"
 """Where a handler's `opt` says what it needs; set by `application.build`, refused in a plugin's own `opt`."""
@@ -43,6 +45,9 @@ SESSION_EXPIRED: Final = "plugin_host.session_expired"
 AGAIN: Final = "plugin_host.again"
 """Set in a scope that is judged again: nobody has sent anything, so nobody was seen."""
 INVALID_TOKEN: Final = "plugin_host.invalid_token"  # noqa: S105 - a key, no secret
+
+REVISION: Final = "plugin_host.revision"
+"""Where a scope says as of which revision it is known who asks, and what they may."""
 
 _BAD_REQUEST: Final = 400
 
@@ -76,6 +81,10 @@ async def _as_it_is(_revision: int) -> None:
     return None
 
 
+async def _never(_was: Revision, _plugin: str, _unit: UnitOfWork) -> bool:
+    return False
+
+
 async def _always(_work: Work, _actor: Actor) -> bool:
     return True
 
@@ -99,10 +108,12 @@ class Gate(ASGIMiddleware):
         withheld: Callable[[str], Collection[str]] = _nothing,
         reach: Callable[[int], Awaitable[None]] = _as_it_is,
         still: Callable[[Work, Actor], Awaitable[bool]] = _always,
+        moved: Callable[[Revision, str, UnitOfWork], Awaitable[bool]] = _never,
         public_origin: str | None = None,
     ) -> None:
         self._reach = reach
         self._still = still
+        self._moved = moved
         self._authenticate = authenticate
         self._holds = holds
         self._open_work = open_work
@@ -137,7 +148,7 @@ class Gate(ASGIMiddleware):
                 await next_app(scope, receive, send)
                 await _end_conversation(need, work, call)
             else:
-                await next_app(scope, receive, _after_commit(need, work, call, send))
+                await next_app(scope, receive, _after_commit(need, work, call, send, self._revoked))
         finally:
             CURRENT_CALL.reset(under_way)
             # What was not committed by now is undone by closing: an exception, or an answer that never began.
@@ -154,6 +165,7 @@ class Gate(ASGIMiddleware):
         again = {**scope, AGAIN: True}
         again.pop(SESSION_EXPIRED, None)
         again.pop(INVALID_TOKEN, None)
+        again.pop(REVISION, None)
         try:
             actor = await self._admit(again, scope.get("method"), need)
         except Problem as problem:
@@ -165,6 +177,13 @@ class Gate(ASGIMiddleware):
         if need.decides and not await self._still(scope[WORK], actor):
             return Problem(403, "forbidden", f"This needs the permission {need.permissions[0]!r}.")
         return None
+
+    async def _revoked(self, scope: dict[str, Any], work: Work) -> Problem | None:
+        """Say why work that is about to be kept may not be any more: a right was taken away meanwhile."""
+        was: Revision | None = scope.get(REVISION)
+        if was is None or not await self._moved(was, work.plugin, work.unit):
+            return None
+        return await self.judge(scope)
 
     async def _admit(self, scope: dict[str, Any], method: str | None, need: Need) -> Actor:
         try:
@@ -197,7 +216,13 @@ class Gate(ASGIMiddleware):
             raise Problem(503, "consent_required", "This is new and public: an administrator has not agreed to it yet.")
 
 
-def _after_commit(need: Need, work: Work, scope: dict[str, Any], send: Send) -> Send:
+def _after_commit(
+    need: Need,
+    work: Work,
+    scope: dict[str, Any],
+    send: Send,
+    revoked: Callable[[dict[str, Any], Work], Awaitable[Problem | None]],
+) -> Send:
     """Wrap the `send` of a call, so that its answer begins when its work is kept."""
     unit = work.unit
     replaced = False
@@ -207,7 +232,7 @@ def _after_commit(need: Need, work: Work, scope: dict[str, Any], send: Send) -> 
         if replaced:
             return  # the plugin believes that its answer goes out
         if (unit.opened or need.decides) and message["type"] == "http.response.start":
-            problem = await _settle(need, work, scope, message["status"])
+            problem = await _settle(need, work, scope, message["status"], revoked)
             if problem is not None:
                 replaced = True
                 await send_problem(problem, scope, send)
@@ -221,7 +246,13 @@ def _after_commit(need: Need, work: Work, scope: dict[str, Any], send: Send) -> 
     return answer
 
 
-async def _settle(need: Need, work: Work, scope: dict[str, Any], status: int) -> Problem | None:
+async def _settle(
+    need: Need,
+    work: Work,
+    scope: dict[str, Any],
+    status: int,
+    revoked: Callable[[dict[str, Any], Work], Awaitable[Problem | None]],
+) -> Problem | None:
     """End the work before the first byte leaves; a problem replaces the answer."""
     if status >= _BAD_REQUEST:
         # The answer is an error anyway: a lost connection must not hide which.
@@ -232,6 +263,11 @@ async def _settle(need: Need, work: Work, scope: dict[str, Any], status: int) ->
         await work.unit.rollback()
         return _undecided(need, scope)
     try:
+        if work.unit.opened and scope.get("method") not in SAFE_METHODS:
+            gone = await revoked(scope, work)
+            if gone is not None:
+                await work.unit.rollback()
+                return gone
         await work.unit.commit()
     except Exception as error:  # noqa: BLE001 - whatever the database says becomes the answer
         problem = to_problem(error)
