@@ -31,11 +31,11 @@ async def rows(database: Database) -> list[AuditEntry]:
         return list((await db.scalars(sa.select(AuditEntry).order_by(AuditEntry.id))).all())
 
 
-async def test_an_entry_says_who_did_what_to_what(database: Database) -> None:
-    async with work(database) as db:
+async def test_an_entry_says_who_did_what_to_what(anywhere: Database) -> None:
+    async with work(anywhere) as db:
         detail = {"before": ["a"], "after": ["a", "b"]}
         await record(db, Entry(action="core.role.changed", actor=ANN, object="role:x", detail=detail))
-    (row,) = await rows(database)
+    (row,) = await rows(anywhere)
     said = (row.actor, row.kind, row.username, row.plugin, row.action, row.object, row.outcome, row.via)
     assert said == ("7", "user", "ann", "core", "core.role.changed", "role:x", "done", "")
     assert msgspec.json.decode(row.detail) == {"before": ["a"], "after": ["a", "b"]}
@@ -76,11 +76,11 @@ async def test_nothing_named_like_a_secret_is_written(database: Database) -> Non
 
 
 @pytest.mark.parametrize("said", ["\0", "\ud800", "x" * 5000, "'; DROP TABLE core_audit; --"])
-async def test_any_text_can_be_written_down(database: Database, said: str) -> None:
+async def test_any_text_can_be_written_down(anywhere: Database, said: str) -> None:
     actor = Actor(id="7", username=said, display=said)
-    async with work(database) as db:
+    async with work(anywhere) as db:
         await record(db, Entry(action="core.user.changed", actor=actor, object=said, detail={said: said * 3}))
-    (row,) = await rows(database)
+    (row,) = await rows(anywhere)
     assert msgspec.json.decode(row.detail)
 
 
@@ -98,19 +98,19 @@ async def change_a_row(database: Database, statement: str) -> None:
         "DELETE FROM core_audit",
     ],
 )
-async def test_the_database_itself_refuses_to_change_or_remove_entries(database: Database, statement: str) -> None:
-    await record_apart(database, Entry(action="core.user.deleted", actor=ANN))
+async def test_the_database_itself_refuses_to_change_or_remove_entries(anywhere: Database, statement: str) -> None:
+    await record_apart(anywhere, Entry(action="core.user.deleted", actor=ANN))
     with pytest.raises(DBAPIError, match="append-only"):
-        await change_a_row(database, statement)
-    assert [row.actor for row in await rows(database)] == ["7"]
+        await change_a_row(anywhere, statement)
+    assert [row.actor for row in await rows(anywhere)] == ["7"]
 
 
-async def test_the_migration_makes_what_the_classes_say(database: Database) -> None:
+async def test_the_migration_makes_what_the_classes_say(anywhere: Database) -> None:
     ours = {model.__tablename__ for model in (AuditEntry, AuditChain, AuditRefusal)}
 
     def said(item: Any, name: str | None, kind: str, _reflected: object, _other: object) -> bool:
         return (item if kind == "table" else item.table).name in ours if kind != "schema" else True
 
-    with database.migration_engine() as engine, engine.connect() as connection:
+    with anywhere.migration_engine() as engine, engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": said})
         assert list(compare_metadata(context, METADATA)) == []

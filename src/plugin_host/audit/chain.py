@@ -66,14 +66,16 @@ def link(position: int, before: str, digest: str) -> str:
     return hashlib.sha256(f"{position}:{before}:{digest}".encode()).hexdigest()
 
 
+async def waits(session: AsyncSession) -> bool:
+    """Tell whether there are entries to be sealed."""
+    return (await session.scalar(select(_ENTRY.id).where(_ENTRY.position.is_(None)).limit(1))) is not None
+
+
 async def seal(session: AsyncSession, most: int = AT_ONCE) -> int:
     """Seal the entries that are not sealed, `most` at a time, and give how many they were.
 
     Of several processes at once one seals, and the others wait for it: they all lock the row of the chain first.
     """
-    waiting = await session.scalar(select(func.count()).where(_ENTRY.position.is_(None)))
-    if not waiting:
-        return 0
     locked = update(AuditChain).where(AuditChain.id == 1).values(id=1)
     chain = (await session.execute(locked.returning(AuditChain.position, AuditChain.hash))).one()
     position, before = chain.position, chain.hash

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
-from sqlalchemy import Insert, Table, insert
+from sqlalchemy import Insert, insert
 
 from plugin_host.audit.tables import AuditEntry
 from plugin_host.sdk.calls import CURRENT_CALL
@@ -24,7 +24,6 @@ _SECRET: Final = re.compile(
     r"(^|_|-)(password|passphrase|secret|token|otp|cookie|authorization|hash|key)$", re.IGNORECASE
 )
 _MAX_DETAIL: Final = 8000
-_TABLE: Final = AuditEntry.__table__
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,29 +66,29 @@ async def record_apart(database: Database, entry: Entry) -> None:
 
 def insertion(entry: Entry) -> Insert:
     """Give the statement that writes the entry down, for whoever has another connection than a session."""
+    return insert(AuditEntry).values(**row_of(entry))
+
+
+def row_of(entry: Entry) -> dict[str, Any]:
+    """Give the row of an entry as it is now: its moment, and the request under way."""
     call = CURRENT_CALL.get()
     via = entry.via
     if via is None:
         via = (call.plugin,) if call is not None and call.plugin not in ("", "core") else ()
-    return insert(_table()).values(
-        id=new_id(),
-        at=dt.datetime.now(dt.UTC),
-        actor=_text(entry.actor.id, 64),
-        kind=entry.actor.kind,
-        username=_text(entry.actor.username, 200),
-        via=_text(",".join(via), 200),
-        plugin=_text(entry.plugin, 31),
-        action=_text(entry.action, 100),
-        object=None if entry.object is None else _text(entry.object, 200),
-        outcome=entry.outcome,
-        detail=_json(entry.detail),
-        request=_text(entry.request or (call.id if call is not None else ""), 64) or None,
-    )
-
-
-def _table() -> Table:
-    assert isinstance(_TABLE, Table)  # noqa: S101 - for the type checker
-    return _TABLE
+    return {
+        "id": new_id(),
+        "at": dt.datetime.now(dt.UTC),
+        "actor": _text(entry.actor.id, 64),
+        "kind": entry.actor.kind,
+        "username": _text(entry.actor.username, 200),
+        "via": _text(",".join(via), 200),
+        "plugin": _text(entry.plugin, 31),
+        "action": _text(entry.action, 100),
+        "object": None if entry.object is None else _text(entry.object, 200),
+        "outcome": entry.outcome,
+        "detail": _json(entry.detail),
+        "request": _text(entry.request or (call.id if call is not None else ""), 64) or None,
+    }
 
 
 def _text(said: str, most: int) -> str:

@@ -20,6 +20,9 @@ class Refusals:
     def __init__(self) -> None:
         self._counts: Counter[tuple[dt.datetime, str, str]] = Counter()
 
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
     def count(self, action: str, code: str) -> None:
         """Count one; both are words of the host, never what a caller has sent."""
         hour = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
