@@ -39,7 +39,7 @@ from plugin_host.gateway.lifespans import Hosted
 from plugin_host.gateway.proxies import Proxies
 from plugin_host.plugins import activation
 from plugin_host.plugins.services import Offers
-from plugin_host.sdk.context import Actor, Services, Work
+from plugin_host.sdk.context import SYSTEM, Actor, Services, Work
 from plugin_host.settings import Settings
 from plugin_host.supervision.breaker import retry_delay
 
@@ -139,22 +139,22 @@ class PluginHost(HostView):
         """Bring the tables of core and of every plugin that may run up to date; `plugin` limits it to one."""
         return await self.planner.migrate(plugin, to, progress)
 
-    async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> Plan:
+    async def wish(self, plugin: str, word: Literal["enabled", "disabled"], actor: Actor = SYSTEM) -> Plan:
         """Keep an operator's wish and follow it, without a restart; other processes follow within two seconds.
 
         Requests of a plugin that is switched off end where they began, within `server.graceful_timeout`.
         """
-        await self.wishes.wish(plugin, word)
+        await self.wishes.wish(plugin, word, actor)
         return await self.reconcile()
 
-    async def retry(self, plugin: str) -> Plan:
+    async def retry(self, plugin: str, actor: Actor = SYSTEM) -> Plan:
         """Try a plugin again that failed, here and in every other process."""
-        await self.wishes.retry(plugin)
+        await self.wishes.retry(plugin, actor)
         return await self.reconcile()
 
-    async def consent(self, plugin: str) -> Plan:
+    async def consent(self, plugin: str, actor: Actor = SYSTEM) -> Plan:
         """Approve of all that a plugin asks for, here and in every other process."""
-        await self.wishes.consent(plugin)
+        await self.wishes.consent(plugin, actor=actor)
         return await self.reconcile()
 
     async def reconcile(self) -> Plan:
@@ -196,8 +196,8 @@ class PluginHost(HostView):
             self._entered = True
             self._check_strict(await self.reconcile())
             await self.core.setup_needed()
-            open_still = self._revisions.watching(self._gate.judge)
-            async with self._follower.following(), self._supervisor.watching(), open_still:
+            open_still, audit = self._revisions.watching(self._gate.judge), self.core.auditing.running()
+            async with self._follower.following(), self._supervisor.watching(), open_still, audit:
                 yield self
             await self._save(last=True)
         finally:

@@ -33,6 +33,7 @@ from plugin_host.auth.setup import Setup
 from plugin_host.auth.vault import Vault
 from plugin_host.core.api.auth import auth_routes
 from plugin_host.core.api.users import user_routes
+from plugin_host.core.auditing import Auditing
 from plugin_host.core.signing_in import SignIn
 from plugin_host.database import Database, UnitOfWork
 from plugin_host.sdk.context import Actor
@@ -75,7 +76,7 @@ class Roles:
 
 
 def migrate(database: Database) -> None:
-    """Run the revisions of this room."""
+    """Run the revisions of this room, and of the audit log."""
     database.prepare()
     with (
         database.migration_engine() as engine,
@@ -197,6 +198,7 @@ class Site:
         self.sign_in = SignIn(database, self.sessions, self.access_tokens, self.refreshing, self.api_tokens)
         self.printed: list[str] = []
         self.setup = Setup(database, count_holders=count_holders, announce=self.printed.append)
+        self.auditing = Auditing(database)
         self.known_roles = {"core.admin", "contacts.editor", "contacts.viewer"}
         services: dict[str, Any] = {"passwords": passwords, "people": self.people, "sessions": self.sessions}
         self.handlers = [
@@ -204,6 +206,7 @@ class Site:
                 **services,
                 sign_in=self.sign_in,
                 setup=self.setup,
+                auditing=self.auditing,
                 held=lambda actor: {f"{role}.use" for role in actor.roles},
             ),
             *user_routes(**services, known_roles=lambda: self.known_roles),

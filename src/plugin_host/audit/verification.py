@@ -140,7 +140,9 @@ class _Reading:
 
     def _gap(self, until: int) -> None:
         first, last = self._position + 1, until - 1
-        where = f"At {first} an entry is" if first == last else f"From {first} to {last}, {last - first + 1} entries are"
+        where = (
+            f"At {first} an entry is" if first == last else f"From {first} to {last}, {last - first + 1} entries are"
+        )
         self._faults.append(Fault("removed", first, f"{where} missing.", last=last))
 
     def _look(self, row: _Sealed) -> None:

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "doctor": ("plugin_host.cli.doctor:doctor", "Say what is wrong with this installation, and what to do."),
     "migrate": ("plugin_host.cli.migrate:migrate", "Bring the tables up to date."),
     "users": ("plugin_host.cli.users:users", "Add and list people."),
+    "audit": ("plugin_host.cli.audit:audit", "Read the audit log, and verify it."),
     "config": ("plugin_host.cli.config:config", "Show the settings and where each comes from."),
     "openapi": ("plugin_host.cli.openapi:openapi", "Print the OpenAPI document of the plugins that would run."),
     "schema": ("plugin_host.cli.plan:schema", "Print the JSON Schema of a manifest file."),

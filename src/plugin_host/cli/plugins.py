@@ -11,6 +11,7 @@ import click
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, print_table, run
 from plugin_host.cli.plan import explain, headline
 from plugin_host.cli.purge import purge
+from plugin_host.core.operator import operator
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -105,7 +106,11 @@ def enable_plugin(plugin_id: str, config: str | None, app: str | None, as_json: 
     Example: plugin-host plugins enable contacts
     """
     said = f"{plugin_id} is to run; a running host follows within two seconds."
-    _tell(run(_change(config, app, plugin_id, lambda wishes: wishes.wish(plugin_id, "enabled"))), said, as_json)
+    _tell(
+        run(_change(config, app, plugin_id, lambda wishes: wishes.wish(plugin_id, "enabled", operator()))),
+        said,
+        as_json,
+    )
 
 
 @plugins.command("disable")
@@ -118,7 +123,11 @@ def disable_plugin(plugin_id: str, config: str | None, app: str | None, as_json:
     Example: plugin-host plugins disable contacts
     """
     said = f"{plugin_id} is switched off; a running host follows within two seconds."
-    _tell(run(_change(config, app, plugin_id, lambda wishes: wishes.wish(plugin_id, "disabled"))), said, as_json)
+    _tell(
+        run(_change(config, app, plugin_id, lambda wishes: wishes.wish(plugin_id, "disabled", operator()))),
+        said,
+        as_json,
+    )
 
 
 @plugins.command("retry")
@@ -131,7 +140,7 @@ def retry_plugin(plugin_id: str, config: str | None, app: str | None, as_json: b
     Example: plugin-host plugins retry contacts
     """
     said = f"{plugin_id} is tried again: by a running host within two seconds, else at the next start."
-    _tell(run(_change(config, app, plugin_id, lambda wishes: wishes.retry(plugin_id))), said, as_json)
+    _tell(run(_change(config, app, plugin_id, lambda wishes: wishes.retry(plugin_id, operator()))), said, as_json)
 
 
 @plugins.command("consent")
@@ -152,7 +161,7 @@ def consent_to_plugin(
     """
     with tempfile.TemporaryDirectory(prefix="plugin-host-consent-") as folder:
         ahead = _read_wheel(plugin_id, Path(wheel), Path(folder)) if wheel is not None else None
-        row = run(_change(config, app, plugin_id, lambda wishes: wishes.consent(plugin_id, ahead)))
+        row = run(_change(config, app, plugin_id, lambda wishes: wishes.consent(plugin_id, ahead, operator())))
     what = f"{wheel} asks for" if wheel is not None else f"{plugin_id} asks for"
     _tell(row, f"You have approved of all that {what}; a running host follows within two seconds.", as_json)
 

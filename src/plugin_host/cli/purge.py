@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from plugin_host.cli.hosts import host_options, json_option, open_planner, print_json, run
+from plugin_host.core.operator import account
 
 if TYPE_CHECKING:
     from plugin_host.core.planner import Planner
@@ -96,7 +96,7 @@ async def _purge(config: str | None, app: str | None, plugin: str, file: Path | 
             loop.call_soon_threadsafe(click.echo, line)
 
     try:
-        done = await _purger(planner).purge(plugin, export=file, actor=_account(), progress=tell)
+        done = await _purger(planner).purge(plugin, export=file, actor=account(), progress=tell)
         await asyncio.sleep(0)  # the last lines
     finally:
         await planner.database.close()
@@ -107,14 +107,6 @@ def _purger(planner: Planner) -> Purger:
     from plugin_host.core.removal import Purger  # noqa: PLC0415 - brings SQLAlchemy
 
     return Purger(planner)
-
-
-def _account() -> str:
-    """Name the account that the command runs under, for the history."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user without a name
-        return ""
 
 
 def _print(shown: Purge, *, err: bool = False) -> None:

@@ -9,9 +9,11 @@ from sqlalchemy import select
 
 from plugin_host.access.members import set_roles
 from plugin_host.access.tables import RoleMember
+from plugin_host.audit import Entry, record
 from plugin_host.auth.passwords import Passwords
 from plugin_host.auth.people import People, check_profile
 from plugin_host.auth.tables import User
+from plugin_host.core.operator import operator
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -67,6 +69,9 @@ class Accounts:
             user = await self.people.create(unit.session, profile, hashed)
             if roles:
                 await set_roles(unit.session, user.id, list(roles), "system")
+            said = {"username": user.username, "roles": sorted(roles)}
+            entry = Entry(action="core.user.created", actor=operator(), object=f"user:{user.id}", detail=said)
+            await record(unit.session, entry)
             (shown,) = await show_users(unit.session, [user])
             await unit.commit()
         finally:

@@ -117,7 +117,8 @@ class Auditing:
         sealed_at = asyncio.get_running_loop().time()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), EVERY)
+                async with asyncio.timeout(EVERY):  # Python 3.11's wait_for may swallow being cancelled
+                    await self._woken.wait()
             self._woken.clear()
             await asyncio.sleep(SOON)
             await self._try(self.write)

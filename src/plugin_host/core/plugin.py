@@ -15,6 +15,7 @@ import msgspec
 from plugin_host.access.members import count_holders
 from plugin_host.auth.setup import Setup
 from plugin_host.core.accounts import Accounts
+from plugin_host.core.api.audit import audit_routes
 from plugin_host.core.api.auth import auth_routes, me_route
 from plugin_host.core.api.oauth import oauth_routes
 from plugin_host.core.api.openapi import openapi_routes
@@ -24,6 +25,7 @@ from plugin_host.core.api.sessions import session_routes
 from plugin_host.core.api.shell import shell_routes
 from plugin_host.core.api.tokens import service_token_routes, token_routes
 from plugin_host.core.api.users import user_routes
+from plugin_host.core.auditing import Auditing
 from plugin_host.core.credentials import Credentials
 from plugin_host.sdk.contributions import Service
 from plugin_host.sdk.hookspecs import hookimpl
@@ -52,6 +54,7 @@ class Core:
         self.database = database
         self.users = users
         self.setup_required = users is None
+        self.auditing = Auditing(database, settings.audit.keep_days)
         self.accounts = Accounts(settings, database)
         self.passwords = self.accounts.passwords
         self.people = self.accounts.people
@@ -108,7 +111,7 @@ class CorePlugin:
     def register_routes(self) -> list[Any]:
         """Offer what stands under /api/core; sign-in and users only where core signs people in."""
         host, core = self._host, self._core
-        routes = [*shell_routes(host), *plugin_routes(host), *role_routes(host), *openapi_routes(host)]
+        routes = [*shell_routes(host), *plugin_routes(host), *role_routes(host), *openapi_routes(host), *audit_routes()]
 
         def held(actor: Actor) -> list[str]:
             return host.standing.held(actor)  # of what stands then
@@ -123,6 +126,7 @@ class CorePlugin:
                 sessions=core.sessions,
                 sign_in=core.sign_in,
                 setup=core.setup,
+                auditing=core.auditing,
                 held=held,
             ),
             *oauth_routes(core.sign_in),

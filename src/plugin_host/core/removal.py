@@ -21,6 +21,7 @@ from sqlalchemy import delete, func, select, update
 
 from plugin_host import registry
 from plugin_host.access.tables import RoleMember
+from plugin_host.audit.entries import Entry, insertion
 from plugin_host.core.export import roles_of, write_export
 from plugin_host.core.files import Files, look_at, remove_folder
 from plugin_host.database import bump
@@ -30,6 +31,7 @@ from plugin_host.migrations.locking import reading
 from plugin_host.migrations.planning import MigrationError
 from plugin_host.migrations.runner import Runner
 from plugin_host.registry import Plugin
+from plugin_host.sdk.context import SYSTEM
 from plugin_host.sdk.errors import Problem, Reason
 
 if TYPE_CHECKING:
@@ -161,8 +163,13 @@ class Purger:
         if export is not None:
             await self._export(purge, export, tell)
 
+        kept = {"version": purge.version, "tables": [table.name for table in purge.tables], "grants": purge.grants}
+        who = msgspec.structs.replace(SYSTEM, username=actor or SYSTEM.username)
+        entry = Entry(action="core.plugin.purged", actor=who, object=f"plugin:{plugin}", detail=kept)
+
         def along(connection: sa.Connection) -> None:
             _forget(connection, plugin, installed=purge.installed)
+            connection.execute(insertion(entry))
 
         await asyncio.to_thread(removal.remove, self._database, plugin, along=along, actor=actor, progress=tell)
         await asyncio.to_thread(remove_folder, self._folder(plugin), plugin, tell)

@@ -14,6 +14,7 @@ from plugin_host.access.catalogue import Catalogue
 from plugin_host.access.compiling import compile_rules
 from plugin_host.access.snapshot import Snapshot
 from plugin_host.menu import PlacedItem
+from plugin_host.sdk.context import SYSTEM
 from plugin_host.sdk.models import PluginBase
 from plugin_host.shell.assets import Assets
 from plugin_host.shell.screens import PlacedScreen
@@ -122,15 +123,15 @@ class HostView(ABC):
         """Say how much those keep whose package is not there, by plugin."""
 
     @abstractmethod
-    async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> Plan:
+    async def wish(self, plugin: str, word: Literal["enabled", "disabled"], actor: Actor = SYSTEM) -> Plan:
         """Keep an operator's wish and follow it; gives the plan that stands then."""
 
     @abstractmethod
-    async def retry(self, plugin: str) -> Plan:
+    async def retry(self, plugin: str, actor: Actor = SYSTEM) -> Plan:
         """Try a plugin again that failed; gives the plan that stands then."""
 
     @abstractmethod
-    async def consent(self, plugin: str) -> Plan:
+    async def consent(self, plugin: str, actor: Actor = SYSTEM) -> Plan:
         """Approve of all that a plugin asks for; gives the plan that stands then."""
 
     @abstractmethod

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from plugin_host import registry
+from plugin_host.audit import Entry, record
 from plugin_host.core.planner import consent_of
 from plugin_host.plugins.consent import asked_by
+from plugin_host.sdk.context import SYSTEM
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from plugin_host.core.planner import Planner
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.plan import Found, Plan, PlanEntry
+    from plugin_host.sdk.context import Actor
     from plugin_host.sdk.errors import Reason
 
 RETRIED: Final = frozenset({"quarantined", "refused", "blocked", "pending"})
@@ -36,7 +39,7 @@ class Wishes:
     def __init__(self, planner: Planner) -> None:
         self._planner = planner
 
-    async def wish(self, plugin: str, word: Literal["enabled", "disabled"]) -> None:
+    async def wish(self, plugin: str, word: Literal["enabled", "disabled"], actor: Actor = SYSTEM) -> None:
         """Keep an operator's wish. Raises `Problem` for a plugin that is not there, and for core."""
         entry = _named(plugin, (await self._planner.look()).plan)  # quicker: what only tables tell is no matter here
         if plugin == "core":
@@ -45,16 +48,18 @@ class Wishes:
             raise Problem(409, "disabled_by_settings", f"{entry.reason.text} {entry.reason.way_out}")
         async with self._writing() as session:
             await registry.wish(session, plugin, word)
+            await record(session, _entry(word, plugin, actor))
 
-    async def retry(self, plugin: str) -> None:
+    async def retry(self, plugin: str, actor: Actor = SYSTEM) -> None:
         """Let every process try a plugin again that failed. Raises `Problem` like `wish`, and where nothing failed."""
         entry = await self._entry(plugin)
         if entry.state not in RETRIED:
             raise Problem(409, "nothing_to_retry", f"{plugin} is {entry.state}: there is nothing to try again.")
         async with self._writing() as session:
             await registry.retry(session, plugin)
+            await record(session, _entry("retried", plugin, actor))
 
-    async def consent(self, plugin: str, ahead: Found | None = None) -> Asked:
+    async def consent(self, plugin: str, ahead: Found | None = None, actor: Actor = SYSTEM) -> Asked:
         """Approve of all that a plugin asks for: as it is installed, or as `ahead` (a wheel) would. Gives that.
 
         Raises `Problem` for a plugin that is not there, or whose files cannot be read.
@@ -66,16 +71,18 @@ class Wishes:
             raise Problem(409, "nothing_to_consent", f"{plugin} asks for nothing that could be read.")
         asked = asked_by(ahead)
         async with self._writing() as session:
-            record = (await registry.records(session, lock=True)).get(plugin, registry.Record())
-            await registry.consent(session, plugin, msgspec.json.encode(consent_of(record).given(asked)))
+            known = (await registry.records(session, lock=True)).get(plugin, registry.Record())
+            await registry.consent(session, plugin, msgspec.json.encode(consent_of(known).given(asked)))
+            version = ahead.manifest.version
+            await record(session, _entry("consented", plugin, actor, asked=asked.names, version=version))
         return asked
 
     async def quarantine(self, plugin: str, reason: Reason, delay: Callable[[int], float]) -> bool:
         """Keep a plugin off for `delay(attempt)` seconds, attempts counted from 1; False if it is kept off already."""
         now = dt.datetime.now(dt.UTC)
         async with self._writing() as session:
-            record = (await registry.records(session, lock=True)).get(plugin, registry.Record())
-            version, before = record.outcome.version, record.quarantine
+            known = (await registry.records(session, lock=True)).get(plugin, registry.Record())
+            version, before = known.outcome.version, known.quarantine
             if before is not None and before.holds(now, version):
                 return False
             calm = before is None or before.version != version or now - before.until > CALM
@@ -83,6 +90,8 @@ class Wishes:
             until = now + dt.timedelta(seconds=delay(attempts))
             said = registry.Quarantine(reason=reason, until=until, attempts=attempts, version=version)
             await registry.quarantine(session, plugin, said)
+            why = {"code": reason.code, "text": reason.text, "until": until.isoformat(), "attempts": attempts}
+            await record(session, _entry("quarantined", plugin, SYSTEM, **why))
         return True
 
     async def _entry(self, plugin: str) -> PlanEntry:
@@ -96,6 +105,10 @@ class Wishes:
             await unit.commit()
         finally:
             await unit.close()
+
+
+def _entry(word: str, plugin: str, actor: Actor, **detail: Any) -> Entry:
+    return Entry(action=f"core.plugin.{word}", actor=actor, object=f"plugin:{plugin}", detail=detail)
 
 
 def _named(plugin: str, plan: Plan) -> PlanEntry:

@@ -54,6 +54,15 @@ class Migrations(_Section, frozen=True, kw_only=True):
     ] = "auto"
 
 
+class Audit(_Section, frozen=True, kw_only=True):
+    """`[audit]`: the log of who did what."""
+
+    keep_days: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Days after which entries of the audit log are removed. Without it they are kept for ever."),
+    ] = None
+
+
 class Limits(_Section, frozen=True, kw_only=True):
     """`[limits]`: what one request, and one plugin, may take."""
 
@@ -143,6 +152,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     loader: Loader = Loader()
     migrations: Migrations = Migrations()
     auth: Auth = Auth()
+    audit: Audit = Audit()
     limits: Limits = Limits()
     pool: Pool = Pool()
     theme: Theme = Theme()

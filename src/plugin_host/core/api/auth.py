@@ -9,10 +9,11 @@ from litestar import Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host.access.members import set_roles
+from plugin_host.audit import Entry, record
 from plugin_host.auth.people import check_profile
 from plugin_host.auth.setup import ADMIN
-from plugin_host.core.signing_in import Tokens
-from plugin_host.sdk.context import Actor
+from plugin_host.core.signing_in import Tokens, as_actor
+from plugin_host.sdk.context import ANONYMOUS, Actor
 from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.models import to
 from plugin_host.sdk.routing import get, post
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from plugin_host.auth.sessions import Sessions
     from plugin_host.auth.setup import Setup
     from plugin_host.auth.tables import User
+    from plugin_host.core.auditing import Auditing
     from plugin_host.core.signing_in import SignIn
 
 
@@ -68,13 +70,14 @@ class Me(msgspec.Struct, frozen=True):
     roles: list[str]
 
 
-def auth_routes(
+def auth_routes(  # noqa: PLR0913 - what signing in takes, by name
     *,
     passwords: Passwords,
     people: People,
     sessions: Sessions,
     sign_in: SignIn,
     setup: Setup,
+    auditing: Auditing,
     held: Callable[[Actor], Iterable[str]],
 ) -> list[Any]:
     """Make the handlers of signing in; `held` names the permissions of an actor."""
@@ -82,7 +85,11 @@ def auth_routes(
     @post("/setup", permission="public")
     async def set_up(data: FirstAdministrator, db: AsyncSession) -> SignedIn:
         """Make the first administrator, once."""
-        await setup.check(data.code)
+        try:
+            await setup.check(data.code)
+        except Problem as problem:
+            auditing.count("core.setup.refused", problem.code)
+            raise
         profile = check_profile(data.username)
         passwords.check_strength(data.password, profile.username)
         hashed = await passwords.hash(data.password)
@@ -90,6 +97,7 @@ def auth_routes(
         await setup.redeem(db, data.code)
         user = await people.create(db, profile, hashed)
         await set_roles(db, user.id, [ADMIN], "setup")
+        await record(db, Entry(action="core.setup.done", actor=as_actor(user), object=f"user:{user.id}"))
         return SignedIn(to(user, PersonOut))
 
     @post("/auth/login", permission="public", status_code=200)
@@ -97,7 +105,7 @@ def auth_routes(
         """Sign in: answers a browser the person, and a cookie that scripts cannot read; an application its tokens."""
         if data.client == "app":
             await sign_in.prepare()
-        user = await _prove(passwords, people, db, data)
+        user = await _prove(passwords, people, db, data, auditing)
         started = await sign_in.start_session(db, request.scope, user, methods=("password",), client=data.client)
         if started.tokens is not None:
             return Response(started.tokens)
@@ -126,7 +134,7 @@ def me_route(held: Callable[[Actor], Iterable[str]], people: People | None = Non
     return me
 
 
-async def _prove(passwords: Passwords, people: People, db: AsyncSession, data: Login) -> User:
+async def _prove(passwords: Passwords, people: People, db: AsyncSession, data: Login, auditing: Auditing) -> User:
     """Give the user whose password this is; all others are told the same, after the same work."""
     known = await people.credentials(data.username)
     hashed = known.password_hash if known is not None and known.active else None
@@ -137,4 +145,11 @@ async def _prove(passwords: Passwords, people: People, db: AsyncSession, data: L
             if fresh is not None:
                 await people.set_password(db, user, fresh)
             return user
+    if known is None:
+        auditing.count("core.session.refused", "unknown_user")  # what was typed may be a password: it is not kept
+    else:
+        why = {"why": "wrong password" if known.active else "disabled"}
+        who = f"user:{known.user_id}"
+        refused = Entry(action="core.session.refused", actor=ANONYMOUS, object=who, outcome="refused", detail=why)
+        auditing.refused(refused)
     raise Problem(401, "invalid_credentials", "The user name or the password is wrong.")

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host.access.members import roles_of, set_roles
 from plugin_host.access.tables import RoleMember
+from plugin_host.audit import Entry, record
 from plugin_host.auth.people import ACTIVE, DISABLED, check_names, check_profile
 from plugin_host.auth.principals import SESSION
 from plugin_host.auth.setup import ADMIN
@@ -74,6 +75,7 @@ def user_routes(
         user = await people.create(db, profile, hashed)
         if data.roles:
             await set_roles(db, user.id, data.roles, actor.id)
+        await _note(db, "created", user, actor, roles=data.roles)
         return await _show(db, user)
 
     @patch("/users/{user_id:str}", permission=MANAGE)
@@ -83,17 +85,23 @@ def user_routes(
         """Change what a person is called, their status, or their password."""
         hashed = await _new_password(passwords, people, user_id, data)
         user = await _find(people, db, user_id)
+        before = {"display": user.display, "email": user.email}
         await _rename(people, db, user, data)
+        after = {"display": user.display, "email": user.email}
+        if before != after:
+            await _note(db, "changed", user, actor, before=before, after=after)
         if hashed is not None:
             await people.set_password(db, user, hashed)
             # Whoever signed in with the old password has to do it again, except for the one who asks.
             current: Any = request.scope.get(SESSION)
             await sessions.end_all(db, user.id, keep=current)
+            await _note(db, "password_changed", user, actor)
         if data.status is not UNSET and data.status != user.status:
             if data.status == DISABLED:
                 await _check_expendable(db, user, actor)
                 await sessions.end_all(db, user.id)
             await people.set_status(db, user, data.status)
+            await _note(db, "disabled" if data.status == DISABLED else "enabled", user, actor)
         return await _show(db, user)
 
     @delete("/users/{user_id:str}", permission=MANAGE)
@@ -101,6 +109,7 @@ def user_routes(
         """Delete a person. What they own in plugins stays, under an id that nobody has."""
         user = await _find(people, db, user_id)
         await _check_expendable(db, user, actor)
+        await _note(db, "deleted", user, actor, roles=await roles_of(db, user.id))
         await set_roles(db, user.id, [], actor.id)
         await people.delete(db, user)
 
@@ -112,7 +121,9 @@ def user_routes(
         _check_roles(data.roles, {*known_roles(), *await roles_of(db, user.id)})
         if ADMIN not in data.roles:
             await _check_not_last(db, user)
+        before = await roles_of(db, user.id)
         await set_roles(db, user.id, data.roles, actor.id)
+        await _note(db, "roles_changed", user, actor, before=before, after=sorted(set(data.roles)))
         return await _show(db, user)
 
     return [*_looking(people), create_user, change_user, delete_user, set_user_roles]
@@ -210,6 +221,12 @@ async def _another_administrator(db: AsyncSession, user: User) -> bool:
         .where(RoleMember.role == ADMIN, User.status == ACTIVE, User.id != user.id)
     )
     return (await db.scalars(other.limit(1))).first() is not None
+
+
+async def _note(db: AsyncSession, word: str, user: User, actor: Actor, **detail: Any) -> None:
+    """Write down in the audit log what was done to somebody."""
+    said = {"username": user.username, **detail}
+    await record(db, Entry(action=f"core.user.{word}", actor=actor, object=f"user:{user.id}", detail=said))
 
 
 async def _show(db: AsyncSession, user: User) -> UserOut:
