@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -203,16 +203,30 @@ class Applying:
 
 
 def change(connection: sa.Connection, step: Step, direction: Literal["upgrade", "downgrade"]) -> None:
-    """Run what a revision does, on a connection, or into the buffer of an offline context."""
+    """Run what a revision does."""
     # Here and not above: a start with nothing to do does not pay for it.
     from alembic.migration import MigrationContext  # noqa: PLC0415
     from alembic.operations import Operations  # noqa: PLC0415
 
-    # So that what a revision leaves without a name gets the one that the models give it.
-    options = {"target_metadata": sa.MetaData(naming_convention=NAMING)}
-    context = MigrationContext.configure(connection, opts=options)
+    context = MigrationContext.configure(connection, opts=_options())
     with _ALEMBIC, Operations.context(context), loaded(step) as module:
         getattr(module, direction)()
+
+
+def change_offline(step: Step, dialect: str, buffer: TextIO) -> None:
+    """Write the SQL of a revision into a buffer. Raises what a revision raises that asks a database."""
+    from alembic.migration import MigrationContext  # noqa: PLC0415 - as above
+    from alembic.operations import Operations  # noqa: PLC0415
+
+    options = {**_options(), "as_sql": True, "output_buffer": buffer}
+    context = MigrationContext.configure(dialect_name=dialect, opts=options)
+    with _ALEMBIC, Operations.context(context), loaded(step) as module:
+        module.upgrade()
+
+
+def _options() -> dict[str, Any]:
+    # So that what a revision leaves without a name gets the one that the models give it.
+    return {"target_metadata": sa.MetaData(naming_convention=NAMING)}
 
 
 def invalid_indexes(connection: sa.Connection, plugin: str) -> tuple[str, ...]:

@@ -57,10 +57,13 @@ def upgrade(
     to: str | None = None,
     progress: Callable[[str], None] | None = None,
     running: Running = None,
+    backups: bool = True,
 ) -> Outcome:
     """Apply what waits in all of them; `plugin` limits it to the place of that one. Raises as `Runner.upgrade`."""
     outcomes = [
-        Runner(place.database, running=running).upgrade(place.sources, plugin=plugin, to=to, progress=progress)
+        Runner(place.database, running=running, backups=backups).upgrade(
+            place.sources, plugin=plugin, to=to, progress=progress
+        )
         for place in concerned(places, plugin)
     ]
     return Outcome(
