@@ -21,6 +21,7 @@ from plugin_host.core.assembly import Assembly
 from plugin_host.core.databases import host_database
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
+from plugin_host.core.migrating.telling import overview
 from plugin_host.core.nodes import GONE
 from plugin_host.core.planner import Planner
 from plugin_host.core.plugin import Core, CorePlugin
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from plugin_host.core.assembly import Running
+    from plugin_host.core.migrating.telling import Migrations
     from plugin_host.core.planner import Look
     from plugin_host.core.standing import Standing
     from plugin_host.gateway.guard import Guard
@@ -254,6 +256,10 @@ class PluginHost(HostView):
     async def sizes(self) -> Mapping[str, Any]:
         """Say how much those keep whose package is not there, by plugin: `tables`, `rows`, `bytes`."""
         return await self.planner.tables.sizes(self.standing.generation.plan)
+
+    async def migrations(self) -> Migrations:
+        """Say where the tables of each plugin stand, what waits, and whose package is not there."""
+        return await overview(self.planner)
 
     def commands(self, plugin: str) -> Sequence[click.Command]:
         """Give the commands of an active plugin."""

@@ -48,9 +48,7 @@ def makemigration(  # noqa: PLR0913 - the contract's options
         click.echo(f"warning: {warning}", err=True)
 
 
-async def _make(
-    config: str | None, app: str | None, plugin: str, message: str, *, drops: bool, empty: bool
-) -> Made:
+async def _make(config: str | None, app: str | None, plugin: str, message: str, *, drops: bool, empty: bool) -> Made:
     from plugin_host.core.migrating.making import make  # noqa: PLC0415 - brings SQLAlchemy
 
     planner = open_planner(config, app)

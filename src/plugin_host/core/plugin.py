@@ -17,6 +17,7 @@ from plugin_host.auth.setup import Setup
 from plugin_host.core.accounts import Accounts
 from plugin_host.core.api.audit import audit_routes
 from plugin_host.core.api.auth import auth_routes, me_route
+from plugin_host.core.api.migrations import migration_routes
 from plugin_host.core.api.oauth import oauth_routes
 from plugin_host.core.api.openapi import openapi_routes
 from plugin_host.core.api.plugins import plugin_routes
@@ -111,7 +112,14 @@ class CorePlugin:
     def register_routes(self) -> list[Any]:
         """Offer what stands under /api/core; sign-in and users only where core signs people in."""
         host, core = self._host, self._core
-        routes = [*shell_routes(host), *plugin_routes(host), *role_routes(host), *openapi_routes(host), *audit_routes()]
+        routes = [
+            *shell_routes(host),
+            *plugin_routes(host),
+            *migration_routes(host),
+            *role_routes(host),
+            *openapi_routes(host),
+            *audit_routes(),
+        ]
 
         def held(actor: Actor) -> list[str]:
             return host.standing.held(actor)  # of what stands then

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from plugin_host.access.books import Books
     from plugin_host.access.policy import Policy
+    from plugin_host.core.migrating.telling import Migrations
     from plugin_host.database import Database
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.generation import Generation
@@ -121,6 +122,10 @@ class HostView(ABC):
     @abstractmethod
     async def sizes(self) -> Mapping[str, Any]:
         """Say how much those keep whose package is not there, by plugin."""
+
+    @abstractmethod
+    async def migrations(self) -> Migrations:
+        """Say where the tables of each plugin stand, what waits, and whose package is not there."""
 
     @abstractmethod
     async def wish(self, plugin: str, word: Literal["enabled", "disabled"], actor: Actor = SYSTEM) -> Plan:
