@@ -72,6 +72,15 @@ class FakeAccess(Access):
         self.asked = True
         return statement
 
+    async def share(self, obj: object, with_: str, actions: Sequence[str], until: Any = None) -> None:
+        """Nothing is kept."""
+
+    async def unshare(self, obj: object, with_: str, actions: Sequence[str]) -> None:
+        """Nothing is kept."""
+
+    async def explain(self, permission: str, obj: object | None = None) -> Any:
+        return None
+
 
 class NoServices(Services):
     def get(self, key: Any) -> Any:

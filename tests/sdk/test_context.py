@@ -47,6 +47,15 @@ class Yes(Access):
     def permitted(self, statement: Any, permission: str) -> Any:
         return statement
 
+    async def share(self, obj: object, with_: str, actions: Sequence[str], until: Any = None) -> None:
+        """Nothing is kept."""
+
+    async def unshare(self, obj: object, with_: str, actions: Sequence[str]) -> None:
+        """Nothing is kept."""
+
+    async def explain(self, permission: str, obj: object | None = None) -> Any:
+        return None
+
 
 class Counting(Yes):
     """Tells whether it was asked."""

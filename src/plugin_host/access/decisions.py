@@ -9,21 +9,27 @@ from sqlalchemy import false
 
 from plugin_host.access import filters
 from plugin_host.access.book import NONE
-from plugin_host.access.judge import ANY
-from plugin_host.database.revision import BUMPED
+from plugin_host.access.explain import explain
+from plugin_host.access.grants import give, grants_on, take
+from plugin_host.access.lookup import Lookup
+from plugin_host.access.sharing import SHARE, check_share, ends_of, invalid, kind_of
 from plugin_host.sdk.context import Access
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    import datetime as dt
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from sqlalchemy import Select
+    from sqlalchemy.ext.asyncio import AsyncSession
 
-    from plugin_host.access.book import Book, Found, Overview
+    from plugin_host.access.book import Found, Overview
     from plugin_host.access.books import Books
     from plugin_host.access.catalogue import Entry
     from plugin_host.access.snapshot import Snapshot
+    from plugin_host.access.tables import Grant
     from plugin_host.sdk.context import Actor, UnitOfWork
+    from plugin_host.sdk.explanation import Explanation
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
@@ -44,16 +50,17 @@ class Decisions(Access):
     `standing` gives the rules as they stand. `within` are the permissions that the plugin that asks may use on
     somebody's behalf: what it was not given nobody may do through it. None: no bounds, for the host itself.
     `books` know of grants on single objects, `at_home` is the type (or plugin) whose objects are in the unit's own
-    database. `refresh` sees that the rules and books are as new as the databases are.
+    database. `refresh` sees that the rules and books are as new as the databases are; `tell` writes down what is
+    shared.
     """
 
     __slots__ = (
         "_actor",
-        "_at_home",
-        "_books",
+        "_grants",
         "_refresh",
         "_seen",
         "_standing",
+        "_tell",
         "_unit",
         "_within",
         "asked",
@@ -71,15 +78,16 @@ class Decisions(Access):
         at_home: str = "",
         refresh: Callable[[], Awaitable[None]] | None = None,
         seen: float = 0.0,
+        tell: Callable[[str, AsyncSession, Grant], Awaitable[None]] | None = None,
     ) -> None:
         self._actor = actor
         self._standing = standing
         self._unit = unit
         self._within = within
-        self._books = books
-        self._at_home = at_home
+        self._grants = None if books is None else Lookup(books, unit, at_home)
         self._refresh = refresh
         self._seen = seen
+        self._tell = tell or _nobody
         self.asked = False
         self.passed: list[tuple[str, object | None]] = []
         """What was allowed: permission and row, the latest `10,000`."""
@@ -140,11 +148,55 @@ class Decisions(Access):
         self.asked = True
         snapshot = self._standing()
         known: Overview | None = NONE
-        if self._books is not None:
-            book = self._books.of(permission)
-            known = None if self._has_changed() else book.known(snapshot.closure(self._actor.subjects))
+        if self._grants is not None:
+            known = self._grants.known(snapshot.closure(self._actor.subjects), permission)
         limited = filters.permitted(statement, snapshot, snapshot.effective(self._actor), permission, known)
         return limited if self._reaches(permission) else limited.where(false())
+
+    async def share(self, obj: object, with_: str, actions: Sequence[str], until: dt.datetime | None = None) -> None:
+        """Let somebody do with the row what the actor may do, see `Access.share`.
+
+        Where the plugin declares the action `share`, the actor needs it too. Whoever was given something until a
+        moment gives it until that moment at most.
+        """
+        names = await self._may_share(obj, with_, actions, until)
+        session = self._session(obj)
+        for name in names:
+            ends = await self._ends(session, name, obj)
+            if ends is not None and (until is None or until > ends):
+                raise invalid("/until", f"{name} is the actor's only until {ends.isoformat()}: share it no longer")
+        for name in names:
+            grant = await give(session, with_, name, _id(obj), self._actor.id, until=until)
+            await self._tell("created", session, grant)
+
+    async def unshare(self, obj: object, with_: str, actions: Sequence[str]) -> None:
+        """Take back what was shared; the actor must be somebody who might share it."""
+        names = await self._may_share(obj, with_, actions, None)
+        session = self._session(obj)
+        acts = [name.rpartition(".")[2] for name in names]
+        for grant in await grants_on(session, frozenset({with_}), kind_of(obj), _id(obj)):
+            if grant.act in acts and grant.effect == "allow":
+                await take(session, grant.id, self._actor.id)
+                await self._tell("deleted", session, grant)
+
+    async def explain(self, permission: str, obj: object | None = None) -> Explanation:
+        """Say whether the actor may, and why."""
+        self.asked = True
+        await self._look_up()
+        snapshot = self._standing()
+        grants: Sequence[Found] = ()
+        allowed = False
+        if permission in snapshot.catalogue and permission not in snapshot.withheld:
+            entry = snapshot.catalogue.entry(permission)
+            if obj is not None and entry.of_objects:
+                _check_object(entry, obj)
+                (allowed,) = await self._judge(snapshot, entry, [obj])
+            else:
+                obj, allowed = None, self._may(snapshot, entry)
+            if self._grants is not None:
+                grants = await self._grants.on(snapshot, snapshot.closure(self._actor.subjects), entry, obj)
+        revision = snapshot.policy.revision
+        return explain(snapshot, self._actor, permission, obj, grants, allowed=allowed, revision=revision)
 
     async def recheck(self, actor: Actor) -> bool:
         """Tell whether all that was allowed in this call is still allowed, to whoever the actor is by now."""
@@ -173,54 +225,46 @@ class Decisions(Access):
     def _may(self, snapshot: Snapshot, entry: Entry) -> bool:
         if not self._reaches(entry.name):
             return False
-        if self._books is None:
+        if self._grants is None:
             return snapshot.holds(self._actor.subjects, entry.name)
-        return self._books.holds(snapshot, self._actor.subjects, entry.name)
+        return self._grants.holds(snapshot, self._actor.subjects, entry.name)
 
     async def _judge(self, snapshot: Snapshot, entry: Entry, objs: Sequence[Any]) -> list[bool]:
         if not self._reaches(entry.name):
             return [False] * len(objs)
         actor = snapshot.effective(self._actor)
-        granted = await self._granted(snapshot, entry, objs)
+        granted: Mapping[object, frozenset[tuple[str, str]]] = {}
+        if self._grants is not None:
+            granted = await self._grants.effects(snapshot, actor.subjects, entry, objs)
         nothing: frozenset[tuple[str, str]] = frozenset()
         return [
             snapshot.judge(actor.subjects, entry.name, obj, actor, granted.get(getattr(obj, "id", None), nothing))
             for obj in objs
         ]
 
-    async def _granted(
-        self, snapshot: Snapshot, entry: Entry, objs: Iterable[Any]
-    ) -> Mapping[Any, frozenset[tuple[str, str]]]:
-        """Give what is granted and denied of a permission on objects, by their ids."""
-        ids = {id_ for obj in objs if isinstance(id_ := getattr(obj, "id", None), str)}
-        if self._books is None or not ids:
-            return {}
-        book, keep = self._books.of(entry.typ), not self._has_changed()
-        subjects = snapshot.closure(self._actor.subjects)
-        acts = snapshot.catalogue.acts(entry.name)
-        if keep:
-            known = book.known(subjects)
-            if known is None:
-                known = await self._books.overview(book, subjects)
-            allowing, _ = known.of(entry.typ, acts, "allow")
-            denying, _ = known.of(entry.typ, (entry.act, ANY), "deny")
-            subjects = allowing | denying
-            if not subjects:
-                return {}
-        found = await self._look(book, subjects, entry.typ, ids, keep=keep)
-        return {id_: _effects(some, acts, entry.act) for id_, some in found.items()}
+    async def _may_share(self, obj: object, with_: str, actions: Sequence[str], until: dt.datetime | None) -> list[str]:
+        """Give the permissions that are shared; goes on only if the actor holds each."""
+        if not self._actor.signed_in:
+            raise Problem(401, "not_signed_in", "Sign in first.")
+        typ = kind_of(obj)
+        catalogue = self._standing().catalogue
+        names = check_share(catalogue, typ, with_, actions, until)
+        for name in (f"{typ}.{SHARE}", *names):
+            if name in catalogue:
+                await self.require(name, obj)
+        return names
 
-    async def _look(
-        self, book: Book, subjects: frozenset[str], typ: str, ids: set[str], *, keep: bool
-    ) -> Mapping[str, tuple[Found, ...]]:
-        if self._books is not None and book is self._books.of(self._at_home):
-            return await book.on(self._unit.session, subjects, typ, ids, keep=keep)
-        async with book.engine.connect() as connection:
-            return await book.on(connection, subjects, typ, ids)
+    async def _ends(self, session: AsyncSession, name: str, obj: object) -> dt.datetime | None:
+        """Give the moment until which the actor holds it, if only grants allow it and all of them end."""
+        snapshot = self._standing()
+        actor = snapshot.effective(self._actor)
+        if snapshot.judge(actor.subjects, name, obj, actor):
+            return None
+        found = await grants_on(session, actor.subjects, kind_of(obj), _id(obj))
+        return ends_of(found, snapshot.catalogue.acts(name))
 
-    def _has_changed(self) -> bool:
-        """Tell whether this unit has changed grants or rules itself: then nothing remembered is true in it."""
-        return self._unit.opened and "policy" in self._unit.session.info.get(BUMPED, ())
+    def _session(self, obj: object) -> AsyncSession:
+        return self._unit.session if self._grants is None else self._grants.session(kind_of(obj))
 
     async def _seen_by_actor(self, row: object) -> bool:
         view = f"{_kind(row)}.view"
@@ -234,11 +278,12 @@ class Decisions(Access):
         return seen
 
 
-def _effects(found: Iterable[Found], acts: Collection[str], act: str) -> frozenset[tuple[str, str]]:
-    denying = (act, ANY)
-    return frozenset(
-        (each.subject, each.effect) for each in found if each.act in (acts if each.effect == "allow" else denying)
-    )
+async def _nobody(_what: str, _session: AsyncSession, _grant: Grant) -> None:
+    return None
+
+
+def _id(obj: Any) -> str:
+    return str(obj.id)
 
 
 def _kind(row: object) -> str | None:

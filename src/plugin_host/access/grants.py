@@ -10,7 +10,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import CursorResult, delete, or_, select
 
 from plugin_host.access.changes import Change, note
 from plugin_host.access.tables import Grant
@@ -108,6 +108,21 @@ async def take_back(
         Grant.effect == "allow",
     )
     return _count(await session.execute(gone))
+
+
+async def grants_on(
+    session: AsyncSession,
+    subjects: Collection[str],
+    typ: str,
+    object: str,  # noqa: A002 - the contract's word
+) -> list[Grant]:
+    """Give the grants of these subjects on one object, as this transaction sees it, without those that have ended."""
+    names, now, found = sorted(subjects), dt.datetime.now(dt.UTC), list[Grant]()
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        asked = select(Grant).where(Grant.typ == typ, Grant.object == object, Grant.subject.in_(some))
+        found += (await session.scalars(asked.where(or_(Grant.until.is_(None), Grant.until > now)))).all()
+    return found
 
 
 async def forget_objects(session: AsyncSession, typ: str, objects: Collection[str], by: str | None = None) -> int:

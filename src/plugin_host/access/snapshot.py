@@ -42,10 +42,10 @@ class Snapshot:
     `withheld` are permissions that nobody holds, whatever the rules say: nobody has consented to them yet.
     `policy` is what administrators say beside the `rules` of plugins' roles. `objects` are the classes of rows by
     their `__object__`: a condition of an administrator that does not fit one (any more) allows nothing, and denies
-    all that it might have.
+    all that it might have. `inactive` are permissions of plugins that are not active: known, and matched by nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a verdict depends on, by name
         self,
         catalogue: Catalogue,
         rules: Iterable[Rule],
@@ -54,9 +54,11 @@ class Snapshot:
         *,
         policy: Policy = NOTHING,
         objects: Mapping[str, type[Any]] = MappingProxyType({}),
+        inactive: Collection[str] = frozenset(),
     ) -> None:
         self.catalogue = catalogue
         self.withheld = frozenset(withheld)
+        self.inactive = frozenset(inactive)
         self._judge = judge
         self._objects = objects
         self._by: dict[tuple[str, str, str], list[Rule]] = {}
@@ -181,7 +183,22 @@ class Snapshot:
     def every_line(self, subjects: frozenset[str], permission: str) -> tuple[Rule, ...]:
         """Give all rules that can match, also those that make no difference. Raises `UnknownPermission`."""
         closure = self.closure(subjects)
-        return tuple(self._gather(frozenset(filter(self._is_mentioned, closure)), self.catalogue.entry(permission)))
+        return tuple(self._gather(frozenset(filter(self.mentions, closure)), self.catalogue.entry(permission)))
+
+    @property
+    def role_names(self) -> frozenset[str]:
+        """The names of all roles there are, of active plugins and of administrators."""
+        of_plugins = {subject[5:] for subject in self._mentioned if subject.startswith("role:")}
+        return frozenset(of_plugins | set(self.policy.roles))
+
+    def subjects(self) -> Iterator[str]:
+        """Give every subject that a rule is about."""
+        yield from self._mentioned
+        yield from (subject for subject in self.policy.rules if subject not in self._mentioned)
+
+    def predicate(self, cond: str) -> Predicate:
+        """Give the function that tells whether a rule's condition holds for a row."""
+        return self._compiled(cond)[1]
 
     def condition(self, cond: str) -> Condition:
         """Give the tree of a rule's condition."""
@@ -194,12 +211,13 @@ class Snapshot:
             found = _room(self._conditions)[cond] = condition, compile_predicate(condition)
         return found
 
-    def _is_mentioned(self, subject: str) -> bool:
+    def mentions(self, subject: str) -> bool:
+        """Tell whether any rule is about a subject."""
         return subject in self._mentioned or subject in self.policy.rules
 
     def _hold(self, subjects: frozenset[str], permission: str) -> bool:
         closure = self.closure(subjects)
-        relevant = frozenset(filter(self._is_mentioned, closure))
+        relevant = frozenset(filter(self.mentions, closure))
         held = self._held_by_roles.get(relevant)
         if held is None:
             held = _room(self._held_by_roles)[relevant] = {}
@@ -212,7 +230,7 @@ class Snapshot:
         return held[permission]
 
     def _slice(self, closure: frozenset[str], permission: str) -> Slice:
-        relevant = frozenset(filter(self._is_mentioned, closure))
+        relevant = frozenset(filter(self.mentions, closure))
         key = relevant, permission
         part = self._slices.get(key)
         if part is None:
@@ -242,18 +260,18 @@ class Snapshot:
                 if line.effect != "allow" or (line.condition and conditional == "nothing"):
                     continue
                 cond = line.condition if conditional == "kept" else ""
-                if not cond or self._does_fit(cond, entry.typ):
+                if not cond or self.fits(cond, entry.typ):
                     yield Rule(subject, entry.typ, ANY, entry.act, cond, "allow", "", line.id, name)
 
     def _denying(self, subject: str, said: Lines, entry: Entry) -> Iterator[Rule]:
         for name in (entry.name, *patterns(entry.name)):
             for line in said.get(name, ()):
                 if line.effect == "deny":
-                    fits = entry.of_objects and self._does_fit(line.condition, entry.typ)
+                    fits = entry.of_objects and self.fits(line.condition, entry.typ)
                     cond = line.condition if fits else ""
                     yield Rule(subject, entry.typ, ANY, entry.act, cond, "deny", "", line.id, name)
 
-    def _does_fit(self, cond: str, typ: str) -> bool:
+    def fits(self, cond: str, typ: str) -> bool:
         """Tell whether a condition can be asked of the rows of a type; models may have lost a column since."""
         if not cond:
             return True

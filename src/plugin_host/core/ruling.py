@@ -13,16 +13,18 @@ import sqlalchemy as sa
 
 from plugin_host.access.books import Books
 from plugin_host.access.policy import NOTHING, Policy, follow_policy
+from plugin_host.audit import Entry, record, record_apart
 from plugin_host.database.revision import FIRST, REVISION_SQL, Revision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
     from plugin_host.access.book import Book
+    from plugin_host.access.tables import Grant
     from plugin_host.database import Database, Databases
-    from plugin_host.sdk.context import UnitOfWork
+    from plugin_host.sdk.context import UnitOfWork, Work
 
 _LOCKED: Final = sa.text(f"{REVISION_SQL} FOR SHARE")
 
@@ -70,6 +72,26 @@ class Ruling:
         books: dict[int, Book] = {id(book): book for book in map(self.books.of, plugins)}
         for book in books.values():
             await self.books.overview(book, subjects)
+
+    async def tell(self, work: Work, what: str, session: AsyncSession, grant: Grant) -> None:
+        """Write down that a plugin's object was shared, in the same transaction where it is in the host's database."""
+        entry = Entry(
+            action=f"core.grant.{what}",
+            actor=work.actor,
+            plugin=work.plugin,
+            object=f"grant:{grant.id}",
+            detail={
+                "subject": grant.subject,
+                "permission": grant.permission,
+                "object": grant.object,
+                "effect": grant.effect,
+                "until": grant.until.isoformat() if grant.until is not None else None,
+            },
+        )
+        if self._databases.of(work.plugin) is self._databases.default:
+            await record(session, entry)
+        else:
+            await record_apart(self._databases.default, entry)
 
     async def moved(self, was: Revision, plugin: str, unit: UnitOfWork) -> bool:
         """Tell, inside a transaction that is about to commit, whether a right may be gone since a revision was read.

@@ -168,7 +168,17 @@ def stand(
     return Standing(
         generation=generation,
         snapshot=Snapshot(
-            catalogue, compile_rules(catalogue, roles), withheld=withheld, policy=policy, objects=objects
+            catalogue,
+            compile_rules(catalogue, roles),
+            withheld=withheld,
+            policy=policy,
+            objects=objects,
+            inactive={
+                permission.name
+                for plugin, each in found.items()
+                if plugin not in declared
+                for permission in each.permissions.permissions
+            },
         ),
         menu=tuple(_menu(declared, found)),
         screens=tuple(screen for plugin in declared for screen in _screens(plugin, found[plugin], scanned)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -121,6 +122,7 @@ class Standings:
             at_home=plugin,
             refresh=self.refresh,
             seen=time.monotonic(),  # whoever opens a call has looked: the gate, or `Assembly.work`
+            tell=functools.partial(self._ruling.tell, work),
         )
 
     async def still(self, work: Work, actor: Actor) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
+    import datetime as dt
     import logging
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from plugin_host.sdk.contributions import ServiceKey
+    from plugin_host.sdk.explanation import Explanation
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Select[*tuple[Any, ...]]")
@@ -101,6 +103,22 @@ class Access(ABC):
     @abstractmethod
     def permitted(self, statement: S, permission: str) -> S:
         """Limit a select to the rows for which the actor holds the permission."""
+
+    @abstractmethod
+    async def share(self, obj: object, with_: str, actions: Sequence[str], until: dt.datetime | None = None) -> None:
+        """Let a `user:7`, `group:3` or `role:x` do with the row what the actor may do: `["view", "edit"]`.
+
+        Until a moment, or for good. Raises `Problem` 403 (404 if it may not be seen) for what the actor may not do,
+        422 for what cannot be.
+        """
+
+    @abstractmethod
+    async def unshare(self, obj: object, with_: str, actions: Sequence[str]) -> None:
+        """Take back what was shared: these actions, of that user, group or role."""
+
+    @abstractmethod
+    async def explain(self, permission: str, obj: object | None = None) -> Explanation:
+        """Say whether the actor may, and why; also of a permission that does not exist."""
 
 
 class Services(ABC):
