@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from plugin_host import registry
 from plugin_host.core.api.health import FAULTS
 from plugin_host.core.assembly import Assembly
+from plugin_host.core.bus import Bus
 from plugin_host.core.databases import host_database
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from plugin_host.plugins.plan import Candidate, Plan
     from plugin_host.sdk.context import Users
     from plugin_host.sdk.contributions import Health
+    from plugin_host.sdk.delivery import Delivery
     from plugin_host.sdk.errors import Reason
 
 __all__ = ["HostError", "PluginHost"]
@@ -97,8 +99,9 @@ class PluginHost(HostView):
         self.databases = self.planner.databases
         self._standings = standings = Standings(self._guard, Ruling(self.databases))
         clock = self._supervisor.clock
+        self.bus = Bus(self.settings, self.databases, users, self._open_delivery, standings.open_call)
         self._assembly = Assembly(
-            self.settings, self.databases, self._offers, standings.access, clock, standings.open_call
+            self.settings, self.databases, self._offers, standings.access, clock, self.bus, standings.open_call
         )
         self._front = Front(self, self.core, self._supervisor, standings)
         self._revisions = Revisions(self.database, self._supervisor.usages)
@@ -182,6 +185,7 @@ class PluginHost(HostView):
             standing = await self._standings.swap(plan, self._roster.running, consents)
             self._dispatcher.swap(self._front.table(standing))
             self._supervisor.watch({entry.id: plan.found[entry.id].candidate.folder for entry in plan.active})
+            await self.bus.swap([entry.id for entry in plan.active], consents)
             self._follower.arrived()
             await self._roster.retire({entry.id for entry in plan.active})
             self._standings.settle()
@@ -199,7 +203,7 @@ class PluginHost(HostView):
             self._check_strict(await self.reconcile())
             await self.core.setup_needed()
             open_still, audit = self._revisions.watching(self._gate.judge), self.core.auditing.running()
-            async with self._follower.following(), self._supervisor.watching(), open_still, audit:
+            async with self.bus.working(), self._follower.following(), self._supervisor.watching(), open_still, audit:
                 yield self
             await self._save(last=True)
         finally:
@@ -288,7 +292,11 @@ class PluginHost(HostView):
         by_default = self.settings.loader.default == "enable"
         return self._roster.consents(plan, look.consents, by_default=by_default)
 
+    def _open_delivery(self, plugin: str, actor: Actor, delivery: Delivery) -> Work:
+        return self._assembly.open(plugin, actor, write=True, delivery=delivery)
+
     async def _drain(self, plugin: str) -> None:
+        await self.bus.drain(plugin, self.settings.server.graceful_timeout)
         if not await self._dispatcher.drain(plugin, self.settings.server.graceful_timeout):
             self._supervisor.cut(plugin)
 

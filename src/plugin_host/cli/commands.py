@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plugin_host.host import PluginHost
     from plugin_host.sdk.context import Work
 
-INJECTED: Final = ("actor", "access", "db", "services", "settings", "log")
+INJECTED: Final = ("actor", "access", "db", "events", "jobs", "services", "settings", "log")
 
 
 def plugin_group(plugin: str) -> click.Command | None:
@@ -40,6 +40,7 @@ def plugin_group(plugin: str) -> click.Command | None:
 
 
 async def _call(host: PluginHost, plugin: str, rest: Sequence[str]) -> None:
+    host.bus.works = False  # a command ends soon: what it publishes is for those who stay
     entry = (await host.plan()).entry(plugin)
     if entry is None:
         await host.database.close()

@@ -26,11 +26,14 @@ from plugin_host.sdk.errors import PluginFault, Reason
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+    from plugin_host.core.bus import Bus
     from plugin_host.database import Database, Databases, QueryClock
+    from plugin_host.events.bindings import Bound
     from plugin_host.gateway.gate import Gate
     from plugin_host.plugins.activation import Contributions, Declared, Relay
     from plugin_host.plugins.plan import Found, Plan, PlanEntry
     from plugin_host.plugins.services import Offers
+    from plugin_host.sdk.delivery import Delivery
     from plugin_host.settings import Settings
 
 log = logging.getLogger("plugin_host")
@@ -76,15 +79,17 @@ class _Parts:
 class Assembly:
     """The bench on which plugins are put together; it keeps what their units of work are handed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the bench is furnished with
         self,
         settings: Settings,
         databases: Databases,
         offers: Offers,
         access: Callable[[Work], Access],
         clock: Callable[[str], QueryClock],
+        bus: Bus,
         admit: Callable[[Actor, str], Awaitable[Actor]] | None = None,
     ) -> None:
+        self._bus = bus
         self._settings = settings
         self._databases = databases
         self._offers = offers
@@ -129,6 +134,7 @@ class Assembly:
         declared = activation.declare(relay, found, self._settings.plugins.get(entry.id, {}))
         context = self._context(entry, found, declared)
         contributions = activation.contribute(relay, context)
+        bound = self._bus.bind(found, contributions)
         _check_conditions(found)
         at.step = "building its routes"
         built = build(
@@ -138,14 +144,15 @@ class Assembly:
             gate=gate,
             body_limit=self._settings.limits.body,
         )
-        return Running(relay, declared, contributions, context, built, _asked(found, declared))
+        return Running(relay, declared, contributions, context, built, _asked(found, declared, bound))
 
     def forget(self, plugin: str) -> None:
         """Take back what a stopped plugin was given and gave."""
+        self._bus.forget(plugin)
         self._offers.withdraw(plugin)
         self._parts.pop(plugin, None)
 
-    def open(self, plugin: str, actor: Actor, write: bool) -> Work:  # noqa: FBT001 - the gate's call, once a request
+    def open(self, plugin: str, actor: Actor, write: bool, delivery: Delivery | None = None) -> Work:  # noqa: FBT001 - the gate's call, once a request
         """Open the unit of work of one call; nothing reaches the database before it is asked for."""
         parts = self._parts[plugin]
         return Work(
@@ -156,6 +163,8 @@ class Assembly:
             services=parts.services,
             settings=parts.settings,
             log=parts.log,
+            doors=self._bus.doors,
+            delivery=delivery,
         )
 
     @contextlib.asynccontextmanager
@@ -197,9 +206,10 @@ class _Progress:
     step = "importing it"
 
 
-def _asked(found: Found, declared: Declared) -> Asked:
+def _asked(found: Found, declared: Declared, bound: Bound) -> Asked:
     """Say what a plugin asks for, by its files and its hooks together."""
-    return asked_by(found) | Asked(permissions=tuple(permission.name for permission in declared.permissions))
+    permissions = tuple(permission.name for permission in declared.permissions)
+    return asked_by(found) | Asked(permissions=permissions, subscribes=bound.foreign)
 
 
 def _too_slow(plugin: str, step: str, limit: float) -> Reason:

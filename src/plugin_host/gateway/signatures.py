@@ -15,7 +15,7 @@ from litestar.di import Provide
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host.gateway.gate import WORK
-from plugin_host.sdk.context import Access, Actor, Services, Work
+from plugin_host.sdk.context import Access, Actor, Events, Jobs, Services, Work
 from plugin_host.sdk.listing import Listing
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ TYPES: Final[Mapping[str, type]] = {
     "actor": Actor,
     "access": Access,
     "db": AsyncSession,
+    "events": Events,
+    "jobs": Jobs,
     "services": Services,
     "settings": object,
     "log": logging.Logger,
@@ -37,12 +39,12 @@ TYPES: Final[Mapping[str, type]] = {
 }
 """The names and what comes under them; `settings` is of the plugin's own type."""
 
-NOT_SERVED: Final = frozenset({"events", "jobs"})
-
 _READ: Final[Mapping[str, Callable[[Work], Any]]] = {
     "actor": lambda work: work.actor,
     "access": lambda work: work.access,
     "db": lambda work: work.db,
+    "events": lambda work: work.events,
+    "jobs": lambda work: work.jobs,
     "services": lambda work: work.services,
     "settings": lambda work: work.settings,
     "log": lambda work: work.log,
@@ -85,14 +87,12 @@ def misused_names(handler: BaseRouteHandler) -> Iterable[str]:
     for layer in handler.ownership_layers[1:]:
         for word in ("dependencies", "parameters"):
             for name in getattr(layer, word, None) or {}:
-                if name in TYPES or name in NOT_SERVED:
+                if name in TYPES:
                     yield f"declares {name!r} in its {word}: the host gives that name, choose another one"
     own = (p for name, p in handler.resolve_dependencies().items() if p is not PROVIDERS.get(name))
     for signature in (handler.parsed_fn_signature, *(provide.parsed_fn_signature for provide in own)):
         for name, field in signature.parameters.items():
-            if name in NOT_SERVED:
-                yield f"takes {name!r}: this release of the host has no events and no jobs, leave it out"
-            elif name in TYPES and not _takes(field, TYPES[name]):
+            if name in TYPES and not _takes(field, TYPES[name]):
                 said = getattr(field.annotation, "__name__", field.annotation)
                 yield f"takes {name!r} as {said}: under that name the host gives {TYPES[name].__name__}"
 

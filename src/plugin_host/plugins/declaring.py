@@ -17,7 +17,7 @@ from plugin_host.plugins.blame import describe, did_you_mean
 from plugin_host.plugins.findings import Findings, file_label
 from plugin_host.plugins.permission_checks import check_permissions
 from plugin_host.plugins.ui_checks import check_menu
-from plugin_host.sdk.contributions import Migrations, Service
+from plugin_host.sdk.contributions import EventHandler, Job, Migrations, Service
 from plugin_host.sdk.errors import PluginFault
 from plugin_host.sdk.manifest import MenuItem, Permission
 
@@ -57,6 +57,9 @@ class Contributions:
     routes: tuple[Any, ...] = ()
     commands: tuple[click.Command, ...] = ()
     health: tuple[Callable[[], Awaitable[Health]], ...] = ()
+    events: tuple[type[msgspec.Struct], ...] = ()
+    handlers: tuple[EventHandler, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
 
 def declare(relay: Relay, found: Found, config: Mapping[str, Any]) -> Declared:
@@ -79,13 +82,18 @@ def declare(relay: Relay, found: Found, config: Mapping[str, Any]) -> Declared:
 def contribute(relay: Relay, context: PluginContext[Any]) -> Contributions:
     """Hear what the plugin adds. Raises `PluginFault`: `hook_failed`, or `hook_invalid` for a thing of another type.
 
-    Routes are judged by the gateway, which builds them.
+    Routes are judged by the gateway, which builds them; events, handlers and jobs by the room of events.
     """
     return Contributions(
         services=tuple(_typed(relay, "register_services", Service, "a Service", context=context)),
         routes=tuple(relay.call("register_routes", context=context)),
         commands=tuple(_commands(relay, context)),
         health=tuple(_callables(relay, "register_health", context)),
+        events=tuple(
+            _typed_by(relay, "register_events", _is_struct, "a msgspec Struct type", relay.call("register_events"))
+        ),
+        handlers=tuple(_typed(relay, "register_event_handlers", EventHandler, "an EventHandler", context=context)),
+        jobs=tuple(_typed(relay, "register_jobs", Job, "a Job", context=context)),
     )
 
 

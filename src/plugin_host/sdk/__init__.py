@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Service as Service,
         ServiceKey as ServiceKey,
     )
+    from plugin_host.sdk.delivery import Delivery as Delivery
     from plugin_host.sdk.errors import FieldError as FieldError, Problem as Problem
     from plugin_host.sdk.hookspecs import hookimpl as hookimpl
     from plugin_host.sdk.listing import Listing as Listing, Page as Page
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "context": "Access Actor Events Identity Jobs PluginContext Services UserRecord Users Work",
     "contributions": "AsgiApp DeadLetter Discard EventHandler Health Job Migrations Retry Service ServiceKey",
+    "delivery": "Delivery",
     "errors": "FieldError Problem",
     "hookspecs": "hookimpl",
     "listing": "Listing Page",

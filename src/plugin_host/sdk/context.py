@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from plugin_host.sdk.contributions import ServiceKey
+    from plugin_host.sdk.delivery import Delivery
     from plugin_host.sdk.explanation import Explanation
 
 T = TypeVar("T")
@@ -133,16 +134,32 @@ class Events(ABC):
     """The door to the event bus."""
 
     @abstractmethod
-    async def publish(self, db: AsyncSession, event: msgspec.Struct, key: str | None = None) -> None:
-        """Publish with the caller's transaction: what is rolled back was never said."""
+    async def publish(self, db: AsyncSession, event: msgspec.Struct, key: str | None = None) -> str:
+        """Publish with the caller's transaction: what is rolled back was never said. Gives the event's id.
+
+        `event` is of a type that this plugin registered. Handlers with `order="key"` get the events of one `key`
+        one after the other, as they were published. Raises `LookupError` for an event that is not this plugin's.
+        """
+
+    @abstractmethod
+    async def replay(self, db: AsyncSession, event: type[msgspec.Struct], since: dt.datetime | None = None) -> int:
+        """Have this plugin's own handlers of an event called again, for all that is kept since then.
+
+        Gives how many deliveries that makes. How long events are kept is a setting: `events.keep_days`.
+        """
 
 
 class Jobs(ABC):
     """The door to background work."""
 
     @abstractmethod
-    async def enqueue(self, db: AsyncSession, name: str, args: msgspec.Struct | None = None) -> None:
-        """Put a job into the queue with the caller's transaction."""
+    async def enqueue(self, db: AsyncSession, name: str, args: msgspec.Struct | None = None) -> str:
+        """Put a job into the queue with the caller's transaction; gives its id.
+
+        `name` is that of a job of this plugin. With `unique_by`, a job that waits already is the answer: its id is
+        given and nothing is added. Raises `LookupError` for a job that is not this plugin's, `TypeError` for
+        arguments that are not of the job's struct.
+        """
 
 
 class UserRecord(msgspec.Struct, frozen=True):
@@ -204,7 +221,18 @@ class UnitOfWork(Protocol):
 class Work:
     """One call: who asks, and what it may ask for by name. Commits and roll-backs are the host's."""
 
-    __slots__ = ("_access", "_make_access", "actor", "log", "plugin", "services", "settings", "unit")
+    __slots__ = (
+        "_access",
+        "_make_access",
+        "_make_doors",
+        "actor",
+        "delivery",
+        "log",
+        "plugin",
+        "services",
+        "settings",
+        "unit",
+    )
 
     def __init__(  # noqa: PLR0913 - what a call may ask for by name
         self,
@@ -216,8 +244,12 @@ class Work:
         services: Services,
         settings: object,
         log: logging.Logger,
+        doors: Callable[[Work], tuple[Events, Jobs]] | None = None,
+        delivery: Delivery | None = None,
     ) -> None:
         self.plugin = plugin
+        self.delivery = delivery
+        self._make_doors = doors
         self.actor = actor
         self.unit = unit
         self.services = services
@@ -237,6 +269,22 @@ class Work:
         if self._access is None:
             self._access = self._make_access(self)
         return self._access
+
+    @property
+    def events(self) -> Events:
+        """The plugin's door to the event bus, in the name of this call's actor."""
+        return self._doors()[0]
+
+    @property
+    def jobs(self) -> Jobs:
+        """The plugin's door to background work, in the name of this call's actor."""
+        return self._doors()[1]
+
+    def _doors(self) -> tuple[Events, Jobs]:
+        if self._make_doors is None:
+            msg = "there is no event bus here"
+            raise RuntimeError(msg)
+        return self._make_doors(self)
 
     @property
     def asked(self) -> bool:

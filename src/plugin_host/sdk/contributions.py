@@ -63,26 +63,39 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class EventHandler:
-    """A function called for each event of a type, in its own unit of work."""
+    """A function called for each event of a type, in its own unit of work, which is the acknowledgement too.
+
+    `event` is the owner's struct, or a smaller one of one's own with the same tag. With `order="key"` events of one key
+    come one after the other. `retry` is how often a failed call is repeated before it becomes a dead letter; `timeout`
+    is in seconds. The handler is known by `name` (default: the function's), also to what waits for it in the database:
+    keep it when you rename the function.
+    """
 
     event: type[Any]
     fn: Callable[..., Any]
     order: Literal["key"] | None = None
-    retry: int = 5
+    retry: int = 7
     timeout: float = 30.0
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work done in the background, once or on a schedule."""
+    """Work done in the background, once or on a schedule, in a unit of work of its own.
+
+    `name` is `<id>.<word>`; `args` the struct of its arguments. `schedule` is a cron line (`0 3 * * *`; with six fields
+    the first one is seconds) in `timezone`. `unique_by` gives a text for the arguments: while a job with that text
+    waits, another is not added, and two of them never run at once. `timeout` is in seconds.
+    """
 
     name: str
     fn: Callable[..., Any]
     args: type[Any] | None = None
     schedule: str | None = None
     timezone: str = "UTC"
-    retry: int = 5
+    retry: int = 7
     unique_by: Callable[[Any], str] | None = field(default=None, compare=False)
+    timeout: float = 300.0
 
 
 class Retry(Exception):

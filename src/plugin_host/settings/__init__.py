@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from plugin_host.settings.auth import Argon2, Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
+from plugin_host.settings.events import Events
 from plugin_host.settings.reading import SettingsError
 from plugin_host.settings.schema import (
     Limits,
@@ -25,6 +26,7 @@ from plugin_host.settings.server import Server
 __all__ = [
     "Argon2",
     "Auth",
+    "Events",
     "Limits",
     "Loader",
     "Migrations",

@@ -13,6 +13,7 @@ from msgspec import Meta
 from plugin_host.settings import reading, wording
 from plugin_host.settings.auth import Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
+from plugin_host.settings.events import Events
 from plugin_host.settings.section import Section as _Section, Text
 from plugin_host.settings.server import Server
 
@@ -155,6 +156,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     audit: Audit = Audit()
     limits: Limits = Limits()
     pool: Pool = Pool()
+    events: Events = Events()
     theme: Theme = Theme()
     databases: Annotated[
         dict[str, OwnDatabase],

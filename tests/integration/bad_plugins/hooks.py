@@ -64,7 +64,7 @@ HOOKS: Final = (
     Bad(
         plugin="unserved",
         what="hook that this release does not serve",
-        hooks=f"{HEAD}\n@hookimpl\ndef register_jobs():\n    return []\n",
+        hooks=f"{HEAD}\n@hookimpl\ndef register_authenticators():\n    return []\n",
         state="refused",
         code="hook_invalid",
         says="not served",

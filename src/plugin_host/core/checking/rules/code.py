@@ -111,7 +111,7 @@ RULES: Final = (
         "hook-not-served",
         "error",
         "This release of the host does not call these hooks yet: better refused than ignored.",
-        "@hookimpl\ndef register_jobs():\n    return []",
+        "@hookimpl\ndef register_authenticators():\n    return []",
         "",
         "python",
     ),

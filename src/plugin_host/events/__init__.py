@@ -1,0 +1,1 @@
+"""Events and jobs: a transactional outbox, deliveries that are claimed by lease, and schedules without a leader."""
