@@ -589,7 +589,7 @@ def test_form_routes_may_take_forms(stage: Stage) -> None:
 
 
 def test_the_providers_serve_those_who_ask_litestar(stage: Stage) -> None:
-    assert set(PROVIDERS) == {"actor", "access", "db", "services", "settings", "log", "listing"}
+    assert set(PROVIDERS) == {"actor", "access", "db", "events", "jobs", "services", "settings", "log", "listing"}
 
 
 def test_route_info_is_frozen() -> None:
