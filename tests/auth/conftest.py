@@ -20,7 +20,10 @@ from litestar.exceptions import LitestarDeprecationWarning, ValidationException
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import plugin_host.core
+from plugin_host.access.catalogue import Catalogue
+from plugin_host.access.compiling import compile_rules
 from plugin_host.access.members import count_holders, memberships_of, set_roles
+from plugin_host.access.snapshot import Snapshot
 from plugin_host.auth.access_tokens import AccessTokens
 from plugin_host.auth.api_tokens import ApiTokens
 from plugin_host.auth.keys import KeyRing
@@ -34,11 +37,13 @@ from plugin_host.auth.vault import Vault
 from plugin_host.core.api.auth import auth_routes
 from plugin_host.core.api.users import user_routes
 from plugin_host.core.auditing import Auditing
+from plugin_host.core.governing.ground import Ground
 from plugin_host.core.signing_in import SignIn
 from plugin_host.database import Database, UnitOfWork
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.listing import Listing
+from plugin_host.sdk.manifest import Permission, Role, RoleGrant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -174,6 +179,23 @@ def sign_in(sessions: Sessions, change: Callable[..., Any]) -> Callable[..., Any
     return begin
 
 
+def ground_of(people: People) -> Ground:
+    """Give what core and a plugin `contacts` bring to the policy."""
+    names = ("core.access.manage", "core.users.manage", "contacts.view", "contacts.create")
+    catalogue = Catalogue.of(Permission(name=name, title=name) for name in names)
+    roles = {
+        "core.admin": Role(name="core.admin", title="Administrator"),
+        "contacts.viewer": Role(
+            name="contacts.viewer", title="Viewer", grants=(RoleGrant(permission="contacts.view"),)
+        ),
+        "contacts.editor": Role(
+            name="contacts.editor", title="Editor", grants=(RoleGrant(permission="contacts.create"),)
+        ),
+    }
+    snapshot = Snapshot(catalogue, compile_rules(catalogue, roles.values()))
+    return Ground(snapshot, roles, {name: name.partition(".")[0] for name in roles}, people)
+
+
 class Site:
     """Core's handlers behind a gate as small as can be, and a browser that keeps its cookie.
 
@@ -199,7 +221,6 @@ class Site:
         self.printed: list[str] = []
         self.setup = Setup(database, count_holders=count_holders, announce=self.printed.append)
         self.auditing = Auditing(database)
-        self.known_roles = {"core.admin", "contacts.editor", "contacts.viewer"}
         services: dict[str, Any] = {"passwords": passwords, "people": self.people, "sessions": self.sessions}
         self.handlers = [
             *auth_routes(
@@ -209,7 +230,7 @@ class Site:
                 auditing=self.auditing,
                 held=lambda actor: {f"{role}.use" for role in actor.roles},
             ),
-            *user_routes(**services, known_roles=lambda: self.known_roles),
+            *user_routes(**services, ground=lambda: ground_of(self.people)),
         ]
         with warnings.catch_warnings():
             # Names without a mark are the contract's; how they are handed over in Litestar 3 is the gateway's matter.

@@ -196,9 +196,11 @@ async def lone_admin(site: Any) -> str:
         ("PUT", "/users/{id}/roles", {"roles": ["contacts.viewer"]}),
     ],
 )
-async def test_the_last_administrator_stays(site: Any, lone_admin: str, method: str, path: str, body: Any) -> None:
+async def test_an_administrator_is_beyond_those_who_hold_less(
+    site: Any, lone_admin: str, method: str, path: str, body: Any
+) -> None:
     answer = await site.client.request(method, path.format(id=lone_admin), json=body)
-    assert (answer.status_code, code_of(answer)) == (409, "last_administrator")
+    assert (answer.status_code, code_of(answer)) == (403, "beyond_own_rights")
     assert (await site.login("ada")).status_code == 200
 
 

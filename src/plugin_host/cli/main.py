@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "migrations": ("plugin_host.cli.migrations:migrations", "Look into the ledger of migrations, and mend."),
     "users": ("plugin_host.cli.users:users", "Add and list people."),
     "audit": ("plugin_host.cli.audit:audit", "Read the audit log, and verify it."),
+    "groups": ("plugin_host.cli.groups:groups", "List and change groups of people."),
+    "roles": ("plugin_host.cli.roles:roles", "List and show roles."),
     "config": ("plugin_host.cli.config:config", "Show the settings and where each comes from."),
     "openapi": ("plugin_host.cli.openapi:openapi", "Print the OpenAPI document of the plugins that would run."),
     "schema": ("plugin_host.cli.plan:schema", "Print the JSON Schema of a manifest file."),

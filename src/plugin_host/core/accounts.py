@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy import select
 
 from plugin_host.access.members import set_roles
-from plugin_host.access.tables import RoleMember
+from plugin_host.access.tables import GroupMember, RoleMember
 from plugin_host.audit import Entry, record
 from plugin_host.auth.passwords import Passwords
 from plugin_host.auth.people import People, check_profile
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from plugin_host.database import Database
     from plugin_host.settings import Settings
+
+_AT_ONCE: Final = 500
 
 
 class AccountOut(msgspec.Struct, frozen=True):
@@ -98,15 +100,28 @@ async def show_users(db: AsyncSession, users: Sequence[User]) -> list[dict[str, 
 
 
 async def with_roles(db: AsyncSession, users: Sequence[User | AccountOut]) -> list[UserOut]:
-    """Add everybody's roles in one query. Nobody is in a group: this release has none."""
-    subjects = [f"user:{user.id}" for user in users]
-    rows = await db.execute(
-        select(RoleMember.subject, RoleMember.role).where(RoleMember.subject.in_(subjects)).order_by(RoleMember.role)
-    )
+    """Add everybody's own roles, and the ids of the groups they are in."""
     roles: dict[str, list[str]] = {}
-    for subject, role in rows:
-        roles.setdefault(subject, []).append(role)
+    groups: dict[str, list[str]] = {}
+    for start in range(0, len(users), _AT_ONCE):
+        ids = [user.id for user in users[start : start + _AT_ONCE]]
+        given = select(RoleMember.subject, RoleMember.role).where(
+            RoleMember.subject.in_([f"user:{user_id}" for user_id in ids])
+        )
+        for subject, role in await db.execute(given.order_by(RoleMember.role)):
+            roles.setdefault(subject, []).append(role)
+        inside = select(GroupMember.user_id, GroupMember.group_id).where(GroupMember.user_id.in_(ids))
+        for user_id, group_id in await db.execute(inside.order_by(GroupMember.group_id)):
+            groups.setdefault(user_id, []).append(group_id)
     return [
-        UserOut(user.id, user.username, user.display, user.email, user.status, roles.get(f"user:{user.id}", []), [])
+        UserOut(
+            user.id,
+            user.username,
+            user.display,
+            user.email,
+            user.status,
+            roles.get(f"user:{user.id}", []),
+            groups.get(user.id, []),
+        )
         for user in users
     ]

@@ -17,11 +17,15 @@ from plugin_host.auth.setup import Setup
 from plugin_host.core.accounts import Accounts
 from plugin_host.core.api.audit import audit_routes
 from plugin_host.core.api.auth import auth_routes, me_route
+from plugin_host.core.api.grants import grant_routes
+from plugin_host.core.api.groups import group_routes
 from plugin_host.core.api.migrations import migration_routes
 from plugin_host.core.api.oauth import oauth_routes
 from plugin_host.core.api.openapi import openapi_routes
 from plugin_host.core.api.plugins import plugin_routes
+from plugin_host.core.api.policy import Grounds
 from plugin_host.core.api.roles import role_routes
+from plugin_host.core.api.rules import rule_routes
 from plugin_host.core.api.sessions import session_routes
 from plugin_host.core.api.shell import shell_routes
 from plugin_host.core.api.tokens import service_token_routes, token_routes
@@ -112,11 +116,14 @@ class CorePlugin:
     def register_routes(self) -> list[Any]:
         """Offer what stands under /api/core; sign-in and users only where core signs people in."""
         host, core = self._host, self._core
+        grounds = Grounds(host, core.users or core.people)
         routes = [
             *shell_routes(host),
             *plugin_routes(host),
             *migration_routes(host),
-            *role_routes(host),
+            *role_routes(host, grounds),
+            *rule_routes(host, grounds),
+            *grant_routes(host, grounds),
             *openapi_routes(host),
             *audit_routes(),
         ]
@@ -150,10 +157,6 @@ class CorePlugin:
                 people=core.people,
                 known=lambda: set(host.standing.snapshot.catalogue),
             ),
-            *user_routes(
-                passwords=core.passwords, people=core.people, sessions=core.sessions, known_roles=self._known_roles
-            ),
+            *user_routes(passwords=core.passwords, people=core.people, sessions=core.sessions, ground=grounds.now),
+            *group_routes(host, grounds),
         ]
-
-    def _known_roles(self) -> set[str]:
-        return {role for entry in self._host.standing.generation.plan.active for role in entry.roles}

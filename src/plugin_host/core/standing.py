@@ -21,15 +21,16 @@ from plugin_host.shell.screens import PlacedScreen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from plugin_host.access.books import Books
     from plugin_host.access.policy import Policy
     from plugin_host.core.migrating.telling import Migrations
-    from plugin_host.database import Database
+    from plugin_host.database import Database, Databases
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.generation import Generation
     from plugin_host.plugins.plan import Found, Plan
-    from plugin_host.sdk.context import Actor, Users
+    from plugin_host.sdk.context import Actor, Users, Work
     from plugin_host.sdk.contributions import Health
     from plugin_host.sdk.manifest import MenuItem
     from plugin_host.settings import Settings
@@ -94,6 +95,7 @@ class HostView(ABC):
 
     settings: Settings
     database: Database
+    databases: Databases
     users: Users | None
 
     @property
@@ -114,6 +116,10 @@ class HostView(ABC):
     @abstractmethod
     def setup_required(self) -> bool:
         """Whether there was no administrator when somebody last looked."""
+
+    @abstractmethod
+    def work(self, who: Actor | Any = None, *, plugin: str = "core") -> AbstractAsyncContextManager[Work]:
+        """Open a unit of work outside a route, of a plugin and on its database."""
 
     @abstractmethod
     def account(self, plugin: str) -> dict[str, Any]:

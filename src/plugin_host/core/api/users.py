@@ -7,29 +7,28 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from litestar import Request
 from msgspec import UNSET, UnsetType
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from plugin_host.access.members import roles_of, set_roles
-from plugin_host.access.tables import RoleMember
+from plugin_host.access.members import forget_user, roles_of
 from plugin_host.audit import Entry, record
-from plugin_host.auth.people import ACTIVE, DISABLED, check_names, check_profile
+from plugin_host.auth.people import DISABLED, check_names, check_profile
 from plugin_host.auth.principals import SESSION
-from plugin_host.auth.setup import ADMIN
 from plugin_host.auth.tables import User
 from plugin_host.core.accounts import AccountOut, UserOut, with_roles
-from plugin_host.database import bump
+from plugin_host.core.governing.authority import Authority
+from plugin_host.core.governing.people import set_user_roles as set_roles
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.listing import Listing, Page
 from plugin_host.sdk.routing import delete, get, patch, post, put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable
 
     from plugin_host.auth.passwords import Passwords
     from plugin_host.auth.people import People
     from plugin_host.auth.sessions import Sessions
+    from plugin_host.core.governing.ground import Ground
 
 MANAGE = "core.users.manage"
 
@@ -59,10 +58,12 @@ class RolesIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     roles: list[str]
 
 
-def user_routes(
-    *, passwords: Passwords, people: People, sessions: Sessions, known_roles: Callable[[], Collection[str]]
-) -> list[Any]:
-    """Make the handlers of looking after people; `known_roles` names the roles of the active plugins."""
+def user_routes(*, passwords: Passwords, people: People, sessions: Sessions, ground: Callable[[], Ground]) -> list[Any]:
+    """Make the handlers of looking after people; `ground` gives what plugins bring to the policy now.
+
+    Nobody gives or takes a role that gives more than they hold, or changes an account that holds more: whoever may
+    set the password of an administrator could sign in as one.
+    """
 
     @post("/users", permission=MANAGE)
     async def create_user(data: UserIn, actor: Actor, db: AsyncSession) -> UserOut:
@@ -70,12 +71,13 @@ def user_routes(
         profile = check_profile(data.username, data.display, data.email)
         password = _required(data.password)
         passwords.check_strength(password, profile.username)
-        _check_roles(data.roles, known_roles())
         hashed = await passwords.hash(password)
         user = await people.create(db, profile, hashed)
-        if data.roles:
-            await set_roles(db, user.id, data.roles, actor.id)
         await _note(db, "created", user, actor, roles=data.roles)
+        if data.roles:
+            authority = await Authority.open(db, actor, ground())
+            await set_roles(authority, user.id, data.roles)
+            await authority.close()
         return await _show(db, user)
 
     @patch("/users/{user_id:str}", permission=MANAGE)
@@ -84,7 +86,9 @@ def user_routes(
     ) -> UserOut:
         """Change what a person is called, their status, or their password."""
         hashed = await _new_password(passwords, people, user_id, data)
+        authority = await Authority.open(db, actor, ground())
         user = await _find(people, db, user_id)
+        await authority.require_above(user_id)
         before = {"display": user.display, "email": user.email}
         await _rename(people, db, user, data)
         after = {"display": user.display, "email": user.email}
@@ -98,35 +102,39 @@ def user_routes(
             await _note(db, "password_changed", user, actor)
         if data.status is not UNSET and data.status != user.status:
             if data.status == DISABLED:
-                await _check_expendable(db, user, actor)
+                _refuse_own(user, actor)
                 await sessions.end_all(db, user.id)
             await people.set_status(db, user, data.status)
             await _note(db, "disabled" if data.status == DISABLED else "enabled", user, actor)
+        await authority.close()
         return await _show(db, user)
 
     @delete("/users/{user_id:str}", permission=MANAGE)
     async def delete_user(user_id: str, actor: Actor, db: AsyncSession) -> None:
         """Delete a person. What they own in plugins stays, under an id that nobody has."""
+        authority = await Authority.open(db, actor, ground())
         user = await _find(people, db, user_id)
-        await _check_expendable(db, user, actor)
+        _refuse_own(user, actor)
+        await authority.require_above(user_id)
         await _note(db, "deleted", user, actor, roles=await roles_of(db, user.id))
-        await set_roles(db, user.id, [], actor.id)
+        await forget_user(db, user.id, actor.id)
         await people.delete(db, user)
+        await authority.close()
 
+    return [*_looking(people), create_user, change_user, delete_user, _giving(people, ground)]
+
+
+def _giving(people: People, ground: Callable[[], Ground]) -> Any:
     @put("/users/{user_id:str}/roles", permission=MANAGE)
     async def set_user_roles(user_id: str, data: RolesIn, actor: Actor, db: AsyncSession) -> UserOut:
         """Give a person exactly these roles."""
+        authority = await Authority.open(db, actor, ground())
         user = await _find(people, db, user_id)
-        # Roles of a plugin that is parked now are no longer known, but nobody need lose them by that.
-        _check_roles(data.roles, {*known_roles(), *await roles_of(db, user.id)})
-        if ADMIN not in data.roles:
-            await _check_not_last(db, user)
-        before = await roles_of(db, user.id)
-        await set_roles(db, user.id, data.roles, actor.id)
-        await _note(db, "roles_changed", user, actor, before=before, after=sorted(set(data.roles)))
+        await set_roles(authority, user.id, data.roles)
+        await authority.close()
         return await _show(db, user)
 
-    return [*_looking(people), create_user, change_user, delete_user, set_user_roles]
+    return set_user_roles
 
 
 def _looking(people: People) -> list[Any]:
@@ -187,40 +195,10 @@ def _required(password: str | None) -> str:
     return password
 
 
-def _check_roles(wanted: Sequence[str], known: Collection[str]) -> None:
-    errors = [
-        FieldError(f"/roles/{place}", f"there is no role {role!r}")
-        for place, role in enumerate(wanted)
-        if role not in known
-    ]
-    if errors:
-        detail = f"unknown: {', '.join(wanted[int(e.pointer[7:])] for e in errors)}; known: {', '.join(sorted(known))}"
-        raise Problem(422, "invalid", f"roles: {detail}", errors=errors)
-
-
-async def _check_expendable(db: AsyncSession, user: User, actor: Actor) -> None:
-    """Refuse to disable or delete oneself, or the last administrator."""
+def _refuse_own(user: User, actor: Actor) -> None:
+    """Refuse to disable or delete oneself."""
     if user.id == actor.id:
         raise Problem(409, "own_account", "This is your own account: ask another administrator to do it.")
-    await _check_not_last(db, user)
-
-
-async def _check_not_last(db: AsyncSession, user: User) -> None:
-    """Refuse to lose the last administrator who can sign in: nobody could give the role again."""
-    # Raising a revision first makes two who do this to each other wait in line, on PostgreSQL too.
-    await bump(db, "auth")
-    if ADMIN in await roles_of(db, user.id) and not await _another_administrator(db, user):
-        detail = f"{user.username} is the last administrator: give somebody else the role {ADMIN} first."
-        raise Problem(409, "last_administrator", detail)
-
-
-async def _another_administrator(db: AsyncSession, user: User) -> bool:
-    other = (
-        select(User.id)
-        .join(RoleMember, RoleMember.subject == "user:" + User.id)
-        .where(RoleMember.role == ADMIN, User.status == ACTIVE, User.id != user.id)
-    )
-    return (await db.scalars(other.limit(1))).first() is not None
 
 
 async def _note(db: AsyncSession, word: str, user: User, actor: Actor, **detail: Any) -> None:
