@@ -15,6 +15,7 @@ FLOORS = {
     "litestar": "2.23",  # CVE-2025-59152, CVE-2026-25478 to -25480, PYSEC-2026-2603
     "multipart": "1.3.1",  # CVE-2026-28356
     "simpleeval": "1.0.5",  # CVE-2026-32640
+    "httpx2": "2.16",
     "cryptography": "49",  # CVE-2026-39892, GHSA-537c-gmf6-5ccf
     "uvicorn": "0.52",
     "sqlalchemy": "2.1",

@@ -21,6 +21,7 @@ from plugin_host.core.api.grants import grant_routes
 from plugin_host.core.api.groups import group_routes
 from plugin_host.core.api.migrations import migration_routes
 from plugin_host.core.api.oauth import oauth_routes
+from plugin_host.core.api.oidc import oidc_routes
 from plugin_host.core.api.openapi import openapi_routes
 from plugin_host.core.api.plugins import plugin_routes
 from plugin_host.core.api.policy import Grounds
@@ -32,6 +33,7 @@ from plugin_host.core.api.tokens import service_token_routes, token_routes
 from plugin_host.core.api.users import user_routes
 from plugin_host.core.auditing import Auditing
 from plugin_host.core.credentials import Credentials
+from plugin_host.core.provider_sign_in import ProviderSignIn
 from plugin_host.sdk.contributions import Service
 from plugin_host.sdk.hookspecs import hookimpl
 from plugin_host.sdk.services import USERS
@@ -67,6 +69,14 @@ class Core:
         self.sessions = self.credentials.sessions
         self.principals = self.credentials.principals
         self.sign_in = self.credentials.sign_in
+        self.providers = ProviderSignIn(
+            settings,
+            database,
+            vault=self.credentials.vault,
+            people=self.people,
+            sign_in=self.sign_in,
+            auditing=self.auditing,
+        )
         self.page = Page(Assets.scan("core", STATIC), msgspec.to_builtins(settings.theme))
         self._announce: Callable[[str], None] = _log_code
         self.setup = Setup(database, count_holders=count_holders, announce=self._tell)
@@ -93,6 +103,7 @@ class Core:
     async def close(self) -> None:
         """End what was begun: the password threads, and writes under way."""
         await self.principals.close()
+        await self.providers.close()
         self.accounts.close()
 
 
@@ -145,6 +156,7 @@ class CorePlugin:
                 held=held,
             ),
             *oauth_routes(core.sign_in),
+            *oidc_routes(core.settings, core.providers),
             *session_routes(core.sessions),
             *token_routes(
                 settings=core.settings,

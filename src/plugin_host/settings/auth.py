@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from plugin_host.settings.oidc import IdentityProvider  # noqa: TC001 - msgspec reads the annotation
 from plugin_host.settings.section import Section
 
 _DAY = 24 * 3600
@@ -56,3 +57,7 @@ class Auth(Section, frozen=True, kw_only=True):
         Meta(ge=60, description="Seconds for which a person who proved who they are may do what is dangerous."),
     ] = 3600
     argon2: Argon2 = Argon2()
+    oidc: Annotated[
+        dict[Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,30}$")], IdentityProvider],
+        Meta(description="`[auth.oidc.<name>]`: providers that people may sign in with; the name is in addresses."),
+    ] = {}  # noqa: RUF012 - msgspec gives each its own

@@ -242,7 +242,7 @@ def _mask(key: Key, value: Any) -> Any:
     """Hide what may be a secret: a password in the database's address, and a plugin's key that sounds like one."""
     if value is not None and (key == ("database",) or (key[0] == "databases" and key[-1] == "url")):
         return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^/]*?:).*@", r"\1***@", value))
-    if key == ("secret_key",) and value is not None:
+    if (key == ("secret_key",) or key[-1] == "client_secret") and value is not None:
         return "***"
     if key[0] == "plugins" and any(_SECRET_WORD.search(word) for word in key[2:]):
         return "***"
