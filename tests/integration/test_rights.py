@@ -144,3 +144,18 @@ async def test_a_right_that_is_taken_while_somebody_writes_stops_the_write(
         async with host.work() as work:
             display = await work.db.scalar(sa.text("SELECT display FROM core_user WHERE username = 'root'"))
         assert (answer.status_code, display == "changed") == ((403, False) if revoke else (201, True))
+
+
+@pytest.mark.security
+async def test_a_store_that_fails_allows_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_reader: Any, _policy: Any) -> Any:
+        raise sa.exc.OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    async with running(PluginHost(settings)) as host, signed_in(host, "vera", roles=("contacts.viewer",)) as browser:
+        assert (await browser.get("/api/contacts/people")).status_code == 200
+        vera = await user(host, "vera")
+        await do(host, lambda db: add_rule(db, f"user:{vera}", "contacts.*", "deny", None, "1"))
+        monkeypatch.setattr("plugin_host.core.ruling.follow_policy", fail)
+        assert (await browser.get("/api/contacts/people")).status_code == 503
+        monkeypatch.undo()
+        assert (await browser.get("/api/contacts/people")).status_code == 403
