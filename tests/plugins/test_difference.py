@@ -11,18 +11,8 @@ from plugin_host.plugins.difference import Change, Difference, Names, difference
 from plugin_host.plugins.plan import Found, Plan
 from plugin_host.plugins.resolver import resolve
 from plugin_host.sdk.errors import Reason
-from plugin_host.sdk.manifest import (
-    EventsDeclared,
-    IframeScreen,
-    MenuItem,
-    Permission,
-    PermissionsFile,
-    PublicRoute,
-    Role,
-    RoleGrant,
-    Slot,
-    Ui,
-)
+from plugin_host.sdk.manifest import EventsDeclared, MenuItem, Permission, PermissionsFile, PublicRoute, Role, RoleGrant
+from plugin_host.sdk.screens import IframeScreen, Slot, Ui
 
 from .building import found
 

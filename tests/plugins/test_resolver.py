@@ -11,7 +11,8 @@ from packaging.specifiers import SpecifierSet
 from plugin_host.plugins.plan import Candidate, Found, Plan
 from plugin_host.plugins.resolver import resolve
 from plugin_host.sdk.errors import REASON_CODES, Reason
-from plugin_host.sdk.manifest import MenuItem, ModuleScreen, Permission, PluginManifest, Slot, Ui
+from plugin_host.sdk.manifest import MenuItem, Permission, PluginManifest
+from plugin_host.sdk.screens import ModuleScreen, Slot, Ui
 
 from .building import found
 

@@ -11,18 +11,13 @@ from plugin_host.sdk.manifest import (
     CORE_VERSION,
     FILES,
     RESERVED_IDS,
-    UI_CONTRACTS,
-    DeclaredScreen,
-    FederationScreen,
-    IframeScreen,
     MenuFile,
     MenuItem,
-    ModuleScreen,
     PermissionsFile,
     PluginManifest,
     PublicRoute,
-    Screen,
 )
+from plugin_host.sdk.screens import UI_CONTRACTS, DeclaredScreen, FederationScreen, IframeScreen, ModuleScreen, Screen
 
 LEAST: dict[str, Any] = {"id": "contacts", "name": "Contacts", "requires": {"core": ">=1.0,<2"}}
 SCREEN: dict[str, Any] = {"id": "people", "title": "People", "permission": "contacts.view"}

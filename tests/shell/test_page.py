@@ -57,7 +57,7 @@ def test_the_policy_allows_nothing_but_what_the_page_needs(page: Page) -> None:
         "object-src": "'none'",
         "frame-ancestors": "'none'",
         "require-trusted-types-for": "'script'",
-        "trusted-types": "angular dompurify lit-html svelte-trusted-html vue 'allow-duplicates'",
+        "trusted-types": "default angular dompurify lit-html svelte-trusted-html vue 'allow-duplicates'",
     }
 
 

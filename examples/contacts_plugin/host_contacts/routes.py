@@ -43,7 +43,7 @@ async def list_people(listing: Listing, access: Access, db: AsyncSession, servic
     return page
 
 
-@post("/people", permission=CREATE)
+@post("/people", permission=CREATE, summary="Add person")
 async def create_person(
     data: PersonIn, actor: Actor, access: Access, db: AsyncSession, services: Services
 ) -> PersonDetail:
@@ -84,7 +84,7 @@ async def list_notes(person_id: str, access: Access, db: AsyncSession, services:
     return Page(notes)
 
 
-@post("/people/{person_id:str}/notes", permission=EDIT_PERSON)
+@post("/people/{person_id:str}/notes", permission=EDIT_PERSON, summary="Add note")
 async def create_note(person_id: str, data: NoteIn, actor: Actor, access: Access, db: AsyncSession) -> NoteOut:
     """Write a note on a person."""
     person = await access.get(Person, person_id, EDIT_PERSON)
@@ -103,7 +103,7 @@ async def list_companies(listing: Listing, access: Access, db: AsyncSession) -> 
     return page
 
 
-@post("/companies", permission=CREATE)
+@post("/companies", permission=CREATE, summary="Add company")
 async def create_company(data: CompanyIn, db: AsyncSession) -> CompanyOut:
     """Add a company."""
     return to(await companies.create(db, data), CompanyOut)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from plugin_host.access.conditions import check_fields
+from plugin_host.core.screen_checks import check_screens
 from plugin_host.core.standing import objects_of
 from plugin_host.gateway.application import Built, RouteRules, build
 from plugin_host.plugins import activation
@@ -144,6 +145,7 @@ class Assembly:
             gate=gate,
             body_limit=self._settings.limits.body,
         )
+        check_screens(entry.id, found, built)
         return Running(relay, declared, contributions, context, built, _asked(found, declared, bound))
 
     def forget(self, plugin: str) -> None:

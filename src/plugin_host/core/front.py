@@ -10,12 +10,13 @@ from plugin_host.core.api.health import health_endpoints
 from plugin_host.core.api.metrics import metrics_endpoint
 from plugin_host.core.api.oauth import jwks_endpoint
 from plugin_host.gateway.dispatcher import Table
+from plugin_host.gateway.edge import FRAMED
 from plugin_host.gateway.foreign import PATH
 from plugin_host.gateway.gate import REVISION
 from plugin_host.gateway.problems import send_problem
 from plugin_host.sdk.context import ANONYMOUS, Actor
 from plugin_host.sdk.errors import Problem
-from plugin_host.shell.assets import send_asset
+from plugin_host.shell.assets import Asset, frame_policy, send_asset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from plugin_host.core.standing import HostView, Standing
     from plugin_host.core.standings import Standings
     from plugin_host.core.supervisor import Supervisor
+    from plugin_host.shell.assets import Assets
 
+NO_FILE: Final = Problem(404, "not_found", "There is no such file; reload the page if the plugin was upgraded.")
 WHILE_SETTING_UP: Final = frozenset({"/api/core/setup", "/api/core/shell"})
 
 
@@ -74,7 +77,7 @@ class Front:
             answer=generation.answer,
             page=self.page,
             assets=self.assets,
-            extra=self._extra,
+            extra=self._extra | {"/ui/core/frame.js": self.frame},
         )
 
     async def page(self, scope: Any, receive: Any, send: Any) -> None:
@@ -89,7 +92,9 @@ class Front:
         if plugin == "core" and folder == shell.hash:
             asset = shell.find(path)
             if asset is not None:
-                await send_asset(asset, scope, send, public=True)
+                # Frames without an origin load the shell's style sheet and their end of the port.
+                scope[FRAMED] = True
+                await send_asset(asset, scope, send, public=True, framed=asset.policy)
                 return
         problem = await self._send_plugin_file(scope, send, plugin, folder, path)
         if problem is not None:
@@ -97,6 +102,9 @@ class Front:
 
     async def _send_plugin_file(self, scope: Any, send: Any, plugin: str, folder: str, path: str) -> Problem | None:
         standing = self._host.standing
+        if standing.framed(plugin, path):
+            policy = frame_policy(self._origin(scope), scope["plugin_host.base"], plugin)
+            return await self._send_framed(standing, (plugin, folder, path), scope, send, policy)
         try:
             actor = await self.authenticate(scope)
         except Problem as problem:
@@ -104,12 +112,43 @@ class Front:
         if not standing.may_load(actor, plugin):
             # Whether the plugin or the file exists is not told to those who may see neither.
             return Problem(403, "forbidden") if actor.signed_in else Problem(401, "not_signed_in")
-        files: Mapping[str, Any] = standing.assets
-        asset = files[plugin].find(path) if plugin in files and files[plugin].hash == folder else None
+        asset = _find(standing, plugin, folder, path)
         if asset is None:
-            return Problem(404, "not_found", "There is no such file; reload the page if the plugin was upgraded.")
+            return NO_FILE
         await send_asset(asset, scope, send, public=standing.public_files(plugin))
         return None
+
+    async def _send_framed(
+        self, standing: Standing, place: tuple[str, str, str], scope: Any, send: Any, policy: bytes
+    ) -> Problem | None:
+        """Send a file of a frame, which comes without cookies."""
+        asset = _find(standing, *place)
+        if asset is None:
+            return NO_FILE
+        scope[FRAMED] = True
+        await send_asset(asset, scope, send, public=True, framed=policy)
+        return None
+
+    def _origin(self, scope: Any) -> str:
+        """Give the address that the browser knows this host by."""
+        public = self._host.settings.public_url
+        if public:
+            return "/".join(public.split("/", 3)[:3])
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+        return f"{scope.get('scheme', 'http')}://{host}"
+
+    async def frame(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send the frame's end of the port from the address that never changes: it leads to today's file."""
+        shell = self._core.page.assets
+        body = f'export * from "./{shell.hash}/frame.js";\n'.encode()
+        asset = Asset.read("frame.js", body)
+        scope[FRAMED] = True
+        await send_asset(asset, scope, send, public=True, framed=asset.policy, fixed=False)
+
+
+def _find(standing: Standing, plugin: str, folder: str, path: str) -> Asset | None:
+    files: Mapping[str, Assets] = standing.assets
+    return files[plugin].find(path) if plugin in files and files[plugin].hash == folder else None
 
 
 def _plugin_of(path: str) -> str:

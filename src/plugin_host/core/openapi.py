@@ -74,6 +74,11 @@ class Documents:
                 self._written[key] = await self._make(generation, base, plugin)
             return self._written[key]
 
+    async def part(self, plugin: str) -> Part | str:
+        """Describe the routes of one active plugin, or say why that cannot be done."""
+        async with self._making:
+            return await self._part(self._host.standing.generation, plugin)
+
     async def _make(self, generation: Generation, base: str, plugin: str) -> Written:
         entries = [entry for entry in generation.plan.active if entry.id in generation.apps]
         # What no longer stands is forgotten; another application of the same plugin has another part.

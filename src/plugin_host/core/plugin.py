@@ -33,7 +33,9 @@ from plugin_host.core.api.tokens import service_token_routes, token_routes
 from plugin_host.core.api.users import user_routes
 from plugin_host.core.auditing import Auditing
 from plugin_host.core.credentials import Credentials
+from plugin_host.core.openapi import Documents
 from plugin_host.core.provider_sign_in import ProviderSignIn
+from plugin_host.core.screens import Screens
 from plugin_host.sdk.contributions import Service
 from plugin_host.sdk.hookspecs import hookimpl
 from plugin_host.sdk.services import USERS
@@ -127,15 +129,16 @@ class CorePlugin:
     def register_routes(self) -> list[Any]:
         """Offer what stands under /api/core; sign-in and users only where core signs people in."""
         host, core = self._host, self._core
+        documents = Documents(host)
         grounds = Grounds(host, core.users or core.people)
         routes = [
-            *shell_routes(host),
+            *shell_routes(host, Screens(host, documents)),
             *plugin_routes(host),
             *migration_routes(host),
             *role_routes(host, grounds),
             *rule_routes(host, grounds),
             *grant_routes(host, grounds),
-            *openapi_routes(host),
+            *openapi_routes(documents),
             *audit_routes(),
         ]
 

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from plugin_host.access.catalogue import Catalogue
 from plugin_host.access.compiling import compile_rules
 from plugin_host.access.snapshot import Snapshot
-from plugin_host.menu import PlacedItem
+from plugin_host.core.placing import menu_of, scan, screens_of, slots_of
 from plugin_host.sdk.context import SYSTEM
 from plugin_host.sdk.models import PluginBase
-from plugin_host.shell.assets import Assets
-from plugin_host.shell.screens import PlacedScreen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -27,13 +25,15 @@ if TYPE_CHECKING:
     from plugin_host.access.policy import Policy
     from plugin_host.core.migrating.telling import Migrations
     from plugin_host.database import Database, Databases
+    from plugin_host.menu import PlacedItem
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.generation import Generation
-    from plugin_host.plugins.plan import Found, Plan
+    from plugin_host.plugins.plan import Plan
     from plugin_host.sdk.context import Actor, Users, Work
     from plugin_host.sdk.contributions import Health
-    from plugin_host.sdk.manifest import MenuItem
     from plugin_host.settings import Settings
+    from plugin_host.shell.assets import Assets
+    from plugin_host.shell.screens import PlacedScreen, PlacedSlot
 
 MAX_SCOPES: Final = 1000
 """How many sets of scopes are remembered."""
@@ -51,6 +51,7 @@ class Standing:
     snapshot: Snapshot
     menu: tuple[PlacedItem, ...]
     screens: tuple[PlacedScreen, ...]
+    slots: tuple[PlacedSlot, ...]
     assets: Mapping[str, Assets]
     objects: Mapping[str, type[PluginBase]]
     reach: Mapping[str, frozenset[str]]
@@ -82,8 +83,15 @@ class Standing:
         return sorted(name for name in self.snapshot.catalogue if self.may(actor, name)) if actor.signed_in else []
 
     def may_load(self, actor: Actor, plugin: str) -> bool:
-        """Tell whether the actor may load a plugin's UI files: whoever may see one of its screens."""
-        return any(screen.plugin == plugin and self.may(actor, screen.permission) for screen in self.screens)
+        """Tell whether the actor may load a plugin's UI files: whoever may see one of its screens or slots."""
+        shown: tuple[PlacedScreen | PlacedSlot, ...] = (*self.screens, *self.slots)
+        return any(part.plugin == plugin and self.may(actor, part.permission) for part in shown)
+
+    def framed(self, plugin: str, path: str) -> bool:
+        """Tell whether a file belongs to a sandboxed frame: such files are code, not data, and open to anybody."""
+        shown: tuple[PlacedScreen | PlacedSlot, ...] = (*self.screens, *self.slots)
+        frames = (part for part in shown if part.kind == "iframe" and part.plugin == plugin)
+        return any(path.startswith(part.options["folder"]) for part in frames)
 
     def public_files(self, plugin: str) -> bool:
         """Tell whether anybody may load the plugin's UI files, so that shared caches may keep them."""
@@ -166,7 +174,7 @@ def stand(
     declared = generation.declared
     catalogue = Catalogue.of(permission for part in declared.values() for permission in part.permissions)
     found = generation.plan.found
-    read = {plugin: _kept(plugin, generation, before) or _scan(plugin, found[plugin]) for plugin in declared}
+    read = {plugin: _kept(plugin, generation, before) or scan(plugin, found[plugin]) for plugin in declared}
     scanned = {plugin: files for plugin, files in read.items() if files is not None}
     withheld = {name for asked, granted in consents.values() for name in (asked - granted).permissions}
     objects = objects_of(declared)
@@ -186,8 +194,9 @@ def stand(
                 for permission in each.permissions.permissions
             },
         ),
-        menu=tuple(_menu(declared, found)),
-        screens=tuple(screen for plugin in declared for screen in _screens(plugin, found[plugin], scanned)),
+        menu=tuple(menu_of(declared, found)),
+        screens=tuple(screen for plugin in declared for screen in screens_of(plugin, found[plugin], scanned)),
+        slots=tuple(slot for plugin in declared for slot in slots_of(plugin, found[plugin], scanned)),
         assets=scanned,
         objects=objects,
         books=books,
@@ -211,58 +220,6 @@ def _kept(plugin: str, generation: Generation, before: Standing | None) -> Asset
     if before is None or before.generation.declared.get(plugin) is not generation.declared[plugin]:
         return None
     return before.assets.get(plugin)
-
-
-def _scan(plugin: str, found: Found) -> Assets | None:
-    """Read the UI files of a plugin that has screens."""
-    folder = found.candidate.folder
-    if folder is None or found.manifest is None or found.manifest.ui is None or not (folder / "ui").is_dir():
-        return None
-    return Assets.scan(plugin, folder / "ui", folder / "locales")
-
-
-def _screens(plugin: str, found: Found, scanned: Mapping[str, Assets]) -> Iterable[PlacedScreen]:
-    ui = found.manifest.ui if found.manifest is not None else None
-    files = scanned.get(plugin)
-    if ui is None or files is None:
-        return
-    for screen in ui.screens:
-        entry = getattr(screen, "entry", None)
-        yield PlacedScreen(
-            plugin=plugin,
-            id=screen.id,
-            path=screen.path.strip("/"),
-            kind=str(screen.__struct_config__.tag),
-            title=screen.title,
-            permission=screen.permission,
-            entry=files.url(_below_ui(entry)) if entry else "",
-            styles=tuple(files.url(_below_ui(style)) for style in screen.styles),
-        )
-
-
-def _below_ui(path: str) -> str:
-    return path.removeprefix("ui/")
-
-
-def _menu(declared: Mapping[str, object], found: Mapping[str, Found]) -> Iterable[PlacedItem]:
-    for plugin, part in declared.items():
-        manifest = found[plugin].manifest
-        screens = {screen.id: screen for screen in manifest.ui.screens} if manifest and manifest.ui else {}
-        items: Iterable[MenuItem] = part.menu  # type: ignore[attr-defined]
-        for item in items:
-            screen = screens.get(item.screen or "")
-            to = item.to or (f"/{plugin}/{screen.path.strip('/')}".rstrip("/") if screen else None)
-            yield PlacedItem(
-                plugin=plugin,
-                id=item.id,
-                title=item.title or (screen.title if screen else item.id),
-                icon=item.icon,
-                to=to,
-                permission=item.permission or (screen.permission if screen else "signed-in"),
-                group=item.group,
-                parent=item.parent,
-                after=item.after,
-            )
 
 
 def objects_of(plugins: Collection[str]) -> dict[str, type[PluginBase]]:

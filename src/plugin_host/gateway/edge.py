@@ -51,7 +51,10 @@ _ADDED: Final = {
     for api in (True, False)
 }
 _FORCED: Final = frozenset({*(name for name, _ in (*_FIXED, _HSTS)), b"x-request-id", b"server"})
+_FORCED_ON_FRAMES: Final = _FORCED - {b"cross-origin-resource-policy"}
 _TOUCHED: Final = _FORCED | {name for name, _ in (*_DEFAULTS, _NO_STORE)}
+FRAMED: Final = "plugin_host.framed"
+"""Set in the scope of an answer that a frame without an origin may load: to browsers such a frame is a stranger."""
 # What only the host sets, and what only a trusted proxy may say (it is read by then): a plugin, or an application
 # that it brings, must not be able to believe a client's word for it. `Proxy` is a variable of CGI in disguise.
 _SPOOFED: Final = (b"x-plugin-host-", b"x-forwarded-", b"x-real-ip", b"x-original-", b"x-rewrite-url", b"forwarded")
@@ -162,8 +165,10 @@ class Edge:
         said = {header[0].lower() for header in given}
         if said.isdisjoint(_TOUCHED):
             return [*given, *added, request_id]
-        kept = [header for header in given if header[0].lower() not in _FORCED]
-        return [*kept, *(header for header in added if header[0] in _FORCED or header[0] not in said), request_id]
+        # Below /api a plugin has the scope in its hands; a frame's files are sent by the host.
+        forced = _FORCED_ON_FRAMES if scope.get(FRAMED) and not scope["path"].startswith("/api/") else _FORCED
+        kept = [header for header in given if header[0].lower() not in forced]
+        return [*kept, *(header for header in added if header[0] in forced or header[0] not in said), request_id]
 
     def _require_sense(self, scope: dict[str, Any]) -> None:
         """Refuse what another server on the way might have read otherwise, and what is meant for another host."""

@@ -59,14 +59,18 @@ class RouteRules:
     public: tuple[PublicRoute, ...] = ()
 
 
-class RouteInfo(msgspec.Struct, frozen=True):
-    """One route as operators see it: `handler` is the function's name, `place` its file and line."""
+class RouteInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One route as operators see it: `handler` is the function's name, `place` its file and line.
+
+    `operation` is what the author calls it instead, for OpenAPI and declared screens.
+    """
 
     method: str
     path: str
     permission: str
     handler: str
     place: str
+    operation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,9 @@ class Walk:
         if model is not None:
             attach(model)
         if method != "HEAD":  # the edge makes it GET
-            self.routes.append(RouteInfo(method, shown, need.permissions[0], name, place))
+            said = getattr(handler, "operation_id", None)
+            operation = said if isinstance(said, str) else ""
+            self.routes.append(RouteInfo(method, shown, need.permissions[0], name, place, operation))
         return need
 
     def _need(self, handler: BaseRouteHandler, model: KwargsModel | None, method: str, below: str) -> Need:

@@ -17,7 +17,8 @@ from plugin_host.plugins.findings import nearest
 from plugin_host.plugins.judges import JUDGES, Case, conflicts, left_out, needs_of, optional_there
 from plugin_host.plugins.ordering import put_in_order, reachable
 from plugin_host.plugins.plan import Plan, PlanEntry, State, arrange, held_up, waiting
-from plugin_host.sdk.manifest import CORE_VERSION, Ui
+from plugin_host.sdk.manifest import CORE_VERSION
+from plugin_host.sdk.screens import Ui
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

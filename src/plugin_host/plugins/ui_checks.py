@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from plugin_host.plugins.findings import Finding, Findings, first_cycle, nearest
 from plugin_host.plugins.permission_checks import check_reference
-from plugin_host.sdk.manifest import UI_CONTRACTS, DeclaredScreen
+from plugin_host.sdk.screens import UI_CONTRACTS, DeclaredScreen, shown_operations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
-    from plugin_host.sdk.manifest import MenuItem, PluginManifest, Screen, Ui
+    from plugin_host.sdk.manifest import MenuItem, PluginManifest
+    from plugin_host.sdk.screens import Screen, Slot, Ui
 
 _ITEM: Final = re.compile(r"[a-z][a-z0-9]*\.[a-z][a-z0-9_-]*")
+_PART: Final = re.compile(r"list|form|detail|(cell|field):\w+")
 _SEGMENTS: Final = re.compile(r"([A-Za-z0-9._~:{}-]+(/[A-Za-z0-9._~:{}-]+)*)?")
 
 
@@ -74,6 +76,42 @@ def check_ui(
         check_reference(manifest.id, part.permission, known, _needed(manifest), (label, f"{here}.permission"), findings)
         for path, file in _files(here, part):
             _check_file(folder, file, path, label, findings)
+        if isinstance(part, DeclaredScreen):
+            _check_declared(manifest, part, here, label, findings)
+        elif _kind(part) == "federation":
+            _check_remote(part, here, label, findings)
+
+
+def _kind(part: Screen | Slot) -> str:
+    """Name the kind of a screen or slot."""
+    return str(getattr(part, "kind", None) or part.__struct_config__.tag)
+
+
+def _check_remote(part: Any, here: str, label: str, findings: Findings) -> None:
+    """Check that a federated remote says what it is called and what of it is shown: slots need not, by their struct."""
+    for key in ("name", "expose"):
+        if not getattr(part, key):
+            findings.add(_invalid(label, here, f"a federated remote has no {key!r}", f"Add {key!r}."))
+
+
+def _check_declared(
+    manifest: PluginManifest, screen: DeclaredScreen, here: str, label: str, findings: Findings
+) -> None:
+    """Check what a declared screen says without its plugin being there: whose operations, and which parts."""
+    for place, name in shown_operations(screen):
+        owner, dot, _ = name.rpartition(".")
+        if dot and owner != manifest.id and owner not in _needed(manifest):
+            text = f"{name!r} is an operation of {owner!r}, which the plugin does not need"
+            findings.add(_invalid(label, f"{here}.{place}", text, f"Add {owner!r} to `requires` or `optional`."))
+    for key in screen.parts:
+        if _PART.fullmatch(key) is None:
+            text = f"{key!r} is no part of a declared screen"
+            way_out = "Parts are list, form, detail, cell:<field> and field:<field>."
+            findings.add(_invalid(label, f"{here}.parts", text, way_out))
+    tabs = [tab.id for tab in screen.tabs]
+    for n, tab in enumerate(tabs):
+        if tab in tabs[:n]:
+            findings.add(_invalid(label, f"{here}.tabs[{n}].id", f"{tab!r} stands there twice", "Rename one."))
 
 
 def _check_whole(item: MenuItem, parents: Collection[str | None], path: str, label: str, findings: Findings) -> None:

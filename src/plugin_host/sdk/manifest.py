@@ -12,11 +12,10 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from plugin_host.sdk.screens import Ui
+
 CORE_VERSION: Final = "1.0"
 """The version of the contract between host and plugins: what `requires.core` is compared with."""
-
-UI_CONTRACTS: Final = (1,)
-"""The browser contracts that this host's shell speaks."""
 
 # To Python `$` also stands before a last line end, and JSON Schema has no `\Z`: so nothing may follow either.
 _END: Final = "$(?![^a])"
@@ -110,104 +109,6 @@ class MenuFile(_File, frozen=True, kw_only=True):
     """menu.json: the plugin's entries in the menu."""
 
     items: tuple[MenuItem, ...] = ()
-
-
-# -- plugin.json: ui ------------------------------------------------------------------------------------
-
-
-class _Screen(_Part, frozen=True, kw_only=True, tag_field="kind"):
-    id: Annotated[str, Meta(pattern=f"^[a-z][a-z0-9-]{{0,40}}{_END}")]
-    title: Annotated[str, Meta(min_length=1)]
-    permission: Annotated[str, Meta(description="A permission, `signed-in` or `public`.")]
-    path: Annotated[str, Meta(description="Below `/<id>/`; the longest wins, by whole segments.")] = ""
-    styles: Annotated[tuple[str, ...], Meta(description="Style sheets below the package.")] = ()
-
-
-class ModuleScreen(_Screen, frozen=True, kw_only=True, tag="module"):
-    """A screen drawn by one ES module, in a shadow root."""
-
-    entry: Annotated[str, Meta(description="`ui/people.js`")]
-
-
-class FederationScreen(_Screen, frozen=True, kw_only=True, tag="federation"):
-    """A screen drawn by a federated remote (container protocol `init`/`get`)."""
-
-    entry: str
-    name: str
-    expose: str
-    format: Literal["module", "global"] = "module"
-    share: str | None = None
-
-
-class IframeScreen(_Screen, frozen=True, kw_only=True, tag="iframe"):
-    """A screen in a sandboxed frame with an opaque origin; its files are code, not data, and public."""
-
-    entry: str
-    capabilities: tuple[str, ...] = ()
-
-
-class Column(_Part, frozen=True, kw_only=True):
-    """A column or form field with more than its name."""
-
-    name: str
-    title: str | None = None
-    help: str | None = None
-    widget: str | None = None
-    group: str | None = None
-
-
-class Operations(_Part, frozen=True, kw_only=True):
-    """The plugin's routes behind a declared screen, by function name."""
-
-    list: str
-    read: str | None = None
-    create: str | None = None
-    update: str | None = None
-    delete: str | None = None
-
-
-class Action(_Part, frozen=True, kw_only=True):
-    """A button of a declared screen."""
-
-    operation: str
-    title: str
-    on: Literal["row", "bulk", "page"] = "row"
-    confirm: str | None = None
-
-
-class DeclaredScreen(_Screen, frozen=True, kw_only=True, tag="declared"):
-    """A screen without JavaScript, drawn by the shell from operations and schemas."""
-
-    operations: Operations
-    columns: tuple[str | Column, ...] = ()
-    form: tuple[str | Column, ...] = ()
-    search: tuple[str, ...] = ()
-    sort: tuple[str, ...] = ()
-    filters: tuple[str, ...] = ()
-    actions: tuple[Action, ...] = ()
-    refs: dict[str, Any] = {}
-    tabs: tuple[Any, ...] = ()
-    parts: dict[str, str] = {}
-
-
-Screen: TypeAlias = ModuleScreen | FederationScreen | IframeScreen | DeclaredScreen
-
-
-class Slot(_Part, frozen=True, kw_only=True):
-    """A part of a page that another plugin, or the host, leaves open."""
-
-    slot: str
-    kind: Literal["module", "federation", "iframe"]
-    entry: str
-    permission: str
-
-
-class Ui(_Part, frozen=True, kw_only=True):
-    """What the plugin shows in the browser."""
-
-    contract: Annotated[int, Meta(description="The browser contract the files were written for.")] = 1
-    screens: tuple[Screen, ...] = ()
-    slots: tuple[Slot, ...] = ()
 
 
 # -- plugin.json ------------------------------------------------------------------------------------------

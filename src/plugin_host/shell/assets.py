@@ -70,6 +70,9 @@ _SANDBOX_CSP: Final = b"default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _FILE_CSP: Final = b"default-src 'self'; frame-ancestors 'none'"
 
 
+_FOR_EVER: Final = b"max-age=31536000, immutable"
+
+
 class Asset(msgspec.Struct, frozen=True):
     """One file as it is sent: `body`, and `packed` (gzip) where that is smaller.
 
@@ -148,20 +151,42 @@ class Assets:
         return self.files.get(path)
 
 
-async def send_asset(asset: Asset, scope: Scope, send: Send, *, public: bool) -> None:
-    """Answer a GET or HEAD for a file; `public` lets shared caches keep it."""
+def frame_policy(origin: str, base: str, plugin: str) -> bytes:
+    """Give the policy of a sandboxed frame's files: no origin, nothing from elsewhere, no call to anybody.
+
+    `origin` is the address that the browser knows the host by. A frame that is opened as a page of its own stays
+    without an origin, too.
+    """
+    own, shell = f"{origin}{base}/ui/{plugin}/", f"{origin}{base}/ui/core/"
+    return (
+        f"sandbox allow-scripts allow-forms allow-downloads; default-src 'none'; script-src {own} {shell}; "
+        f"style-src {own} {shell}; img-src {own} data: blob:; font-src {own}; media-src {own}; connect-src 'none'; "
+        f"form-action 'none'; base-uri 'none'; frame-ancestors {origin}"
+    ).encode()
+
+
+async def send_asset(
+    asset: Asset, scope: Scope, send: Send, *, public: bool, framed: bytes | None = None, fixed: bool = True
+) -> None:
+    """Answer a GET or HEAD for a file; `public` lets shared caches keep it.
+
+    `framed` is the policy of files that a frame without an origin may load: to browsers it is somebody else. Without
+    `fixed` the address has no hash, and whoever keeps the file asks each time whether it still holds.
+    """
     asked = {
         name: value for name, value in reversed(scope["headers"]) if name in {b"if-none-match", b"accept-encoding"}
     }
     headers: Headers = [
-        (b"cache-control", b"%s, max-age=31536000, immutable" % (b"public" if public else b"private")),
-        (b"content-security-policy", asset.policy),
-        (b"cross-origin-resource-policy", b"same-origin"),
+        (b"cache-control", b"%s, %s" % (b"public" if public else b"private", _FOR_EVER if fixed else b"no-cache")),
+        (b"content-security-policy", asset.policy if framed is None else framed),
+        (b"cross-origin-resource-policy", b"same-origin" if framed is None else b"cross-origin"),
         (b"etag", asset.etag.encode()),
         (b"referrer-policy", b"no-referrer"),
         (b"vary", b"Accept-Encoding"),
         (b"x-content-type-options", b"nosniff"),
     ]
+    if framed is not None:
+        headers += [(b"access-control-allow-origin", b"*"), (b"x-frame-options", b"SAMEORIGIN")]
     if scope["method"] not in {"GET", "HEAD"}:
         refusal: Headers = [(b"allow", b"GET, HEAD"), (b"content-length", b"0")]
         await _send(send, HTTPStatus.METHOD_NOT_ALLOWED, refusal, b"")

@@ -41,14 +41,17 @@ PRELOADED: Final = (
     "plugin-view.js",
     "router.js",
     "sign-in.js",
+    "slots.js",
     "state.js",
+    "text.js",
     "theme.js",
+    "trust.js",
     VIEW,
 )
 
 # Names under which libraries that plugins bundle make their policies; a plugin may bring its own copy of each.
-# `default` is not among them: it would decide for the whole page.
-_POLICIES: Final = "angular dompurify lit-html svelte-trusted-html vue 'allow-duplicates'"
+# `default` is the page's own (trust.js): it lets scripts of plugins' files pass, and no markup.
+_POLICIES: Final = "default angular dompurify lit-html svelte-trusted-html vue 'allow-duplicates'"
 _CSP: Final = Template(
     "default-src 'none'; script-src 'self' 'sha256-$import_map'; style-src 'self' 'nonce-$nonce'; "
     "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; frame-src 'self'; worker-src 'self'; "

@@ -15,6 +15,7 @@ class PlacedScreen(msgspec.Struct, frozen=True):
 
     `path` stands below `/<plugin>/`, and "" is the plugin's root. `permission` is a name, `signed-in` or
     `public`. `entry` and `styles` are addresses below the host's base path; a screen without code has entry "".
+    `options` is what its kind needs besides: of a federated remote its name, of a frame what it may ask for.
     """
 
     plugin: str
@@ -25,6 +26,20 @@ class PlacedScreen(msgspec.Struct, frozen=True):
     permission: str
     entry: str = ""
     styles: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
+
+
+class PlacedSlot(msgspec.Struct, frozen=True):
+    """What an active plugin puts into a place that is left open; the fields are those of `PlacedScreen`."""
+
+    plugin: str
+    slot: str
+    kind: str
+    title: str
+    permission: str
+    entry: str
+    styles: tuple[str, ...] = ()
+    options: dict[str, Any] = {}
 
 
 def visible_screens(screens: Iterable[PlacedScreen], can: Callable[[str], bool]) -> list[dict[str, Any]]:
@@ -41,7 +56,25 @@ def visible_screens(screens: Iterable[PlacedScreen], can: Callable[[str], bool])
             "title": screen.title,
             "entry": screen.entry,
             "styles": list(screen.styles),
+            **screen.options,
         }
         for screen in screens
         if can(screen.permission)
+    ]
+
+
+def visible_slots(slots: Iterable[PlacedSlot], can: Callable[[str], bool]) -> list[dict[str, Any]]:
+    """Give what a person may see of what is put into open places, by the plugins' order."""
+    return [
+        {
+            "plugin": slot.plugin,
+            "slot": slot.slot,
+            "kind": slot.kind,
+            "title": slot.title,
+            "entry": slot.entry,
+            "styles": list(slot.styles),
+            **slot.options,
+        }
+        for slot in slots
+        if can(slot.permission)
     ]

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from litestar import Request, Response
 from litestar.params import QueryParameter
 
-from plugin_host.core.openapi import Documents
 from plugin_host.gateway.foreign import BASE
 from plugin_host.sdk.routing import get
 
 if TYPE_CHECKING:
-    from plugin_host.core.standing import HostView
+    from plugin_host.core.openapi import Documents
 
 
-def openapi_routes(host: HostView) -> list[Any]:
-    """Make the handler of the document; it keeps what was made until the plugins change."""
-    documents = Documents(host)
+def openapi_routes(documents: Documents) -> list[Any]:
+    """Make the handler of the document."""
 
     @get("/openapi.json", permission="core.api.view")
     async def show_openapi(

@@ -10,10 +10,12 @@ from plugin_host.menu import visible
 from plugin_host.sdk.context import Access, Actor
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.routing import get, post
-from plugin_host.shell.screens import visible_screens
+from plugin_host.shell.screens import visible_slots
 
 if TYPE_CHECKING:
+    from plugin_host.core.screens import Screens
     from plugin_host.core.standing import HostView, Standing
+    from plugin_host.shell.screens import PlacedScreen, PlacedSlot
 
 MAX_CHECKS = 200
 
@@ -31,7 +33,7 @@ class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: list[Check]
 
 
-def shell_routes(host: HostView) -> list[Any]:
+def shell_routes(host: HostView, screens: Screens) -> list[Any]:
     """Make the handlers that the shell and the screens ask."""
 
     @get("/shell", permission="public")
@@ -42,8 +44,8 @@ def shell_routes(host: HostView) -> list[Any]:
             "user": person(actor),
             "permissions": standing.held(actor),
             "menu": menu_of(standing, actor),
-            "screens": visible_screens(standing.screens, lambda name: standing.may(actor, name)),
-            "slots": [],
+            "screens": await screens.visible(lambda name: standing.may(actor, name)),
+            "slots": visible_slots(standing.slots, lambda name: standing.may(actor, name)),
             "theme": host.settings.theme,
             "contract": 1,
             "plugins": _plugins(standing, actor),
@@ -89,7 +91,8 @@ def _elsewhere(host: HostView) -> dict[str, str | None]:
 
 def _plugins(standing: Standing, actor: Actor) -> dict[str, dict[str, Any]]:
     """Name the plugins whose screens this person may see, with their texts: nobody learns of others."""
-    seen = {screen.plugin for screen in standing.screens if standing.may(actor, screen.permission)}
+    shown: tuple[PlacedScreen | PlacedSlot, ...] = (*standing.screens, *standing.slots)
+    seen = {part.plugin for part in shown if standing.may(actor, part.permission)}
     return {
         entry.id: {
             "name": entry.name,

@@ -4,6 +4,7 @@ import { html } from "./vendor/view.js";
 import { config } from "./config.js";
 import { Icon } from "./icons.js";
 import { flatten, groups } from "./menu.js";
+import { SlotCards, slotsOf } from "./slots.js";
 import { menuItems, shell, user } from "./state.js";
 
 const greeting = () => {
@@ -25,6 +26,7 @@ export function Home() {
       <h1>${greeting()}, ${user.value?.display || user.value?.username}</h1>
       ${shown.length > 0 && html`<p class="muted">Here is what you can open.</p>`}
     </header>
+    ${slotsOf("core.dashboard").length > 0 && html`<${SlotCards} name="core.dashboard" />`}
     ${shown.length === 0 && html`<${Nothing} />`}
     ${shown.map(
       ([name, list], at) => html`<section key=${name} aria-labelledby=${name ? `ph-home-${at}` : null}>

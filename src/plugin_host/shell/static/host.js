@@ -38,14 +38,13 @@ export function resolve(plugin, to) {
 
 /**
  * @param {{
- *   screen: Screen, shell: ShellAnswer, texts: Record<string, string>, signal: AbortSignal,
+ *   plugin: string, context?: unknown, route: () => import("./plugin-host").Route, shell: ShellAnswer, texts: Record<string, string>, signal: AbortSignal,
  *   listeners: Set<(route: any) => void>, setTitle: (text: string) => void,
  *   dress: (element: HTMLElement) => Promise<HTMLElement>,
  * }} view `dress` gives an element a shadow root with the styles of the view
  * @returns {Host}
  */
-export function makeHost({ screen, shell, texts, signal, listeners, setTitle, dress }) {
-  const id = screen.plugin;
+export function makeHost({ plugin: id, context, route, shell, texts, signal, listeners, setTitle, dress }) {
   const about = shell.plugins[id];
   const held = new Set(["public", ...(shell.user ? ["signed-in"] : []), ...shell.permissions]);
   /** Undo with the view what it has begun, at the latest. @param {() => void} stop */
@@ -59,6 +58,7 @@ export function makeHost({ screen, shell, texts, signal, listeners, setTitle, dr
   /** @type {Host} */
   const host = {
     contract: config.contract,
+    context,
     plugin: Object.freeze({ id, version: about?.version ?? "" }),
     user: shell.user && Object.freeze({ ...shell.user }),
     signal,
@@ -68,7 +68,7 @@ export function makeHost({ screen, shell, texts, signal, listeners, setTitle, dr
       return scheme.value;
     },
     get route() {
-      return routeOf(screen);
+      return route();
     },
     can: /** @type {Host["can"]} */ (
       (/** @type {string} */ permission, /** @type {string} */ object) =>

@@ -7,6 +7,7 @@ import { makeHost, routeOf } from "./host.js";
 import { appName } from "./state.js";
 
 /** @typedef {import("./plugin-host").Screen} Screen */
+/** @typedef {import("./plugin-host").Slot} Slot */
 /** @typedef {import("./plugin-host").ShellAnswer} ShellAnswer */
 
 const TIME_LIMIT = 10_000;
@@ -87,17 +88,53 @@ function limit(work, signal) {
 /** @param {HTMLElement} element */
 const isEmpty = (element) => !element.textContent?.trim() && !element.querySelector(DRAWN);
 
+/** How each kind is drawn; those that few pages need are loaded with the first of their kind. @type {Record<string, (view: View) => Promise<unknown>>} */
+const KINDS = {
+  module: async ({ part, box, host, body }) => {
+    const [module, element] = await Promise.all([importModule(part.entry), body(dress(box, part.styles))]);
+    if (typeof module.mount !== "function") throw new Error(`${part.entry} does not export a function "mount".`);
+    return module.mount(element, host);
+  },
+  declared: async ({ part, box, host, body }) => {
+    const [{ mount }, element] = await Promise.all([import("./declared/screen.js"), body(dress(box, [...part.styles, declaredSheet]))]);
+    return mount(element, host, part);
+  },
+  federation: async ({ part, box, host, body, signal }) => {
+    const { dressInScope, loadRemote } = await import("./federation.js");
+    const [module, element] = await Promise.all([loadRemote(part), body(dressInScope(box, part, signal))]);
+    if (typeof module.mount !== "function") throw new Error(`"${part.expose}" of ${part.name} does not export a function "mount".`);
+    return module.mount(element, host);
+  },
+  iframe: async ({ part, box, host, body, fail, known }) => {
+    const { mountFrame } = await import("./frames.js");
+    return mountFrame(await body(dress(box, [])), host, { part, fail, known });
+  },
+};
+/** The styles of declared screens, beside this file. */
+const declaredSheet = new URL("./declared/declared.css", import.meta.url).pathname.slice(config.base.length);
+
 /**
- * Show a screen in an element.
- * @param {Screen} screen
+ * What a kind is drawn with. `body` notes where the view draws, once it is there.
+ * @typedef {{
+ *   part: any, box: HTMLElement, host: import("./plugin-host").Host, signal: AbortSignal,
+ *   body: (element: Promise<HTMLElement>) => Promise<HTMLElement>, fail: (error: unknown) => void,
+ *   known: { permissions: readonly string[], texts: Record<string, string> },
+ * }} View
+ */
+
+/**
+ * Show a screen, or what a plugin puts into a slot, in an element.
+ * @param {Screen | Slot} part
  * @param {HTMLElement} stage an element whose children are the loader's
- * @param {{ shell: ShellAnswer, onShown: () => void, onError: (error: unknown) => void, onHeading: (has: boolean) => void }} watch
+ * @param {{ shell: ShellAnswer, context?: unknown, onShown: () => void, onError: (error: unknown) => void, onHeading: (has: boolean) => void }} watch
  * @returns {{ stop: () => void, routed: () => boolean }} `routed` tells the view that the address below it has
  *   changed, and answers whether it was listening
  */
-export function showScreen(screen, stage, { shell, onShown, onError, onHeading }) {
+export function show(part, stage, { shell, context, onShown, onError, onHeading }) {
   const life = new AbortController();
   const { signal } = life;
+  const name = `${part.plugin}/${"id" in part ? part.id : part.slot}`;
+  const route = () => ("id" in part ? routeOf(part) : NOWHERE);
   /** @type {Set<(route: any) => void>} */
   const listeners = new Set();
   /** @type {HTMLElement | null} */
@@ -105,41 +142,40 @@ export function showScreen(screen, stage, { shell, onShown, onError, onHeading }
 
   const fail = (/** @type {unknown} */ error) => {
     if (signal.aborted) return;
-    console.error(`[plugin-host] ${screen.plugin}/${screen.id}:`, error);
+    console.error(`[plugin-host] ${name}:`, error);
     life.abort();
     onError(error);
   };
 
   const start = async () => {
-    if (screen.kind !== "module") {
-      throw new Error(`Its screen "${screen.id}" is of kind "${screen.kind}", which this version of the host does not show.`);
-    }
+    const draw = KINDS[part.kind];
+    if (!draw) throw new Error(`It is of kind "${part.kind}", which this version of the host does not show.`);
     const box = stage.appendChild(document.createElement("div"));
     signal.addEventListener("abort", () => box.remove(), { once: true });
-    const [module, body, texts] = await Promise.all([
-      importModule(screen.entry),
-      dress(box, screen.styles),
-      loadTexts(shell.plugins[screen.plugin]?.locales, signal).catch(() => ({})),
-    ]);
-    if (typeof module.mount !== "function") throw new Error(`${screen.entry} does not export a function "mount".`);
+    const texts = await loadTexts(shell.plugins[part.plugin]?.locales, signal).catch(() => ({}));
     if (signal.aborted) return;
-    const heading = () => onHeading(body.querySelector("h1") !== null);
-    const observer = new MutationObserver(heading);
-    observer.observe(body, { childList: true, subtree: true });
-    signal.addEventListener("abort", () => observer.disconnect(), { once: true });
-    view = body;
     const setTitle = (/** @type {string} */ text) => {
-      if (!signal.aborted) document.title = `${text} · ${appName.value}`;
+      if (!signal.aborted && "id" in part) document.title = `${text} · ${appName.value}`;
     };
-    const extra = (/** @type {HTMLElement} */ element) => dress(element, screen.styles);
-    const host = makeHost({ screen, shell, texts, signal, listeners, setTitle, dress: extra });
-    const unmount = await module.mount(body, host);
+    const extra = (/** @type {HTMLElement} */ element) => dress(element, part.kind === "declared" ? [...part.styles, declaredSheet] : part.styles);
+    const host = makeHost({ plugin: part.plugin, context, route, shell, texts, signal, listeners, setTitle, dress: extra });
+    const heading = () => onHeading(view?.querySelector("h1") != null);
+    const body = async (/** @type {Promise<HTMLElement>} */ coming) => {
+      const element = await coming;
+      if (signal.aborted) throw new Error("The view was closed.");
+      const observer = new MutationObserver(heading);
+      observer.observe(element, { childList: true, subtree: true });
+      signal.addEventListener("abort", () => observer.disconnect(), { once: true });
+      view = element;
+      return element;
+    };
+    const unmount = await draw({ part, box, host, signal, body, fail, known: { permissions: shell.permissions, texts } });
     heading();
     const end = () => {
       try {
         if (typeof unmount === "function") unmount();
       } catch (error) {
-        console.error(`[plugin-host] ${screen.plugin}/${screen.id} at unmount:`, error);
+        console.error(`[plugin-host] ${name} at unmount:`, error);
       }
     };
     if (signal.aborted) end();
@@ -148,9 +184,9 @@ export function showScreen(screen, stage, { shell, onShown, onError, onHeading }
 
   // A framework that throws while drawing rejects nobody's promise and leaves a blank view. So errors are
   // blamed by the file they come from, and acted upon only where nothing can be seen.
-  const folder = screen.entry.split("/").slice(0, 4).join("/") + "/";
+  const folder = part.entry.split("/").slice(0, 4).join("/") + "/";
   const blame = (/** @type {unknown} */ error, /** @type {string | undefined} */ where) => {
-    if (where?.includes(folder) && view !== null && isEmpty(view)) fail(error);
+    if (part.entry && where?.includes(folder) && view !== null && isEmpty(view)) fail(error);
   };
   addEventListener("error", (event) => blame(event.error ?? new Error(event.message), event.filename), { signal });
   addEventListener("unhandledrejection", ({ reason }) => blame(reason, reason?.stack), { signal });
@@ -160,12 +196,14 @@ export function showScreen(screen, stage, { shell, onShown, onError, onHeading }
   const routed = () => {
     for (const listener of [...listeners]) {
       try {
-        listener(routeOf(screen));
+        listener(route());
       } catch (error) {
-        console.error(`[plugin-host] ${screen.plugin}/${screen.id} at a change of route:`, error);
+        console.error(`[plugin-host] ${name} at a change of route:`, error);
       }
     }
     return listeners.size > 0;
   };
   return { stop: () => life.abort(), routed };
 }
+
+const NOWHERE = Object.freeze({ path: "", query: Object.freeze({}) });

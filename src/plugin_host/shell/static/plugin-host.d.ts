@@ -11,6 +11,8 @@ export interface Host {
   /** The version of this contract. */
   readonly contract: number;
   readonly plugin: { readonly id: string; readonly version: string };
+  /** What the place says that a slot's part stands in: of a tab `{ id, object }`. */
+  readonly context?: unknown;
   /** Who is signed in; null on a public screen that a stranger sees. */
   readonly user: User | null;
   /** Whether the person holds a permission, on some object at least. A hint: the server decides. */
@@ -106,6 +108,100 @@ export interface Screen {
   title: string;
   entry: string;
   styles: string[];
+  /** Of a federated remote. */
+  name?: string;
+  expose?: string;
+  format?: "module" | "global";
+  share?: string | null;
+  /** Of a frame. */
+  capabilities?: string[];
+}
+
+/** What a plugin puts into a place that is left open. */
+export interface Slot {
+  plugin: string;
+  slot: string;
+  kind: string;
+  title: string;
+  entry: string;
+  styles: string[];
+  capabilities?: string[];
+}
+
+/** An operation as the server describes it: `path` stands below `/api/<plugin>`. */
+export interface Call {
+  operation: string;
+  title: string;
+  plugin: string;
+  method: string;
+  path: string;
+  permission: string;
+  /** Whether the permission is asked of one object. */
+  object: boolean;
+  /** The JSON Schema of the body. */
+  takes: any;
+  /** Whether the body is sent as a form, with files. */
+  form: boolean;
+}
+
+export interface Action extends Call {
+  on: "row" | "bulk" | "page";
+  confirm: string | null;
+  danger: boolean;
+}
+
+/** A column, or a field of a form. */
+export interface Field {
+  name: string;
+  title: string;
+  /** Its JSON Schema. */
+  schema: any;
+  help?: string;
+  widget?: string;
+  group?: string;
+  currency?: string;
+  hidden?: boolean;
+}
+
+/** A field that holds the id of something else. */
+export interface Ref {
+  list: Call;
+  read: Call | null;
+  label: string;
+  to: string | null;
+}
+
+export interface Operations {
+  list?: Call;
+  read?: Call;
+  create?: Call;
+  update?: Call;
+  delete?: Call;
+}
+
+/** A screen that the shell draws: operations and schemas are there for what this person may do. */
+export interface DeclaredScreen extends Screen {
+  operations: Operations;
+  schemas: { item?: any; read?: any; create?: any; update?: any };
+  columns: Field[];
+  form: Field[];
+  search: boolean;
+  sort: string[];
+  filters: Field[];
+  actions: Action[];
+  refs: Record<string, Ref>;
+  tabs: { id: string; title: string; operations: Operations; columns: Field[]; form: Field[]; sort: string[]; schemas: any }[];
+  parts: Record<string, string>;
+  empty: string | null;
+  /** Why it cannot be drawn, if it cannot. */
+  problem: string | null;
+  /** The screen's own path below the plugin's pages. */
+  here: string;
+  /** Ids that stand in its operations' paths already. */
+  ids: string[];
+  /** Whether it stands within another one. */
+  nested: boolean;
+  slots: Slot[];
 }
 
 export interface MenuItem {
@@ -123,7 +219,7 @@ export interface ShellAnswer {
   permissions: string[];
   menu: { items: MenuItem[] } | MenuItem[];
   screens: Screen[];
-  slots: unknown[];
+  slots: Slot[];
   theme: { name?: string; logo?: string | null; accent?: string | null };
   contract: number;
   plugins: Record<string, { name: string; version: string; locales?: Record<string, string> }>;

@@ -2,7 +2,7 @@
 // The place in the page where a plugin's screen is shown, or the card that says why it is not.
 import { html, untracked, useEffect, useRef, useSignal } from "./vendor/view.js";
 import { ErrorCard } from "./error-card.js";
-import { showScreen } from "./loader.js";
+import { show } from "./loader.js";
 import { match, place } from "./router.js";
 import { appName, shell } from "./state.js";
 
@@ -20,7 +20,7 @@ export function PluginView({ screen, onSettled }) {
   useEffect(() => {
     state.value = "loading";
     heading.value = false;
-    const view = showScreen(screen, /** @type {HTMLElement} */ (stage.current), {
+    const view = show(screen, /** @type {HTMLElement} */ (stage.current), {
       shell: /** @type {NonNullable<typeof shell.value>} */ (shell.peek()),
       onHeading: (has) => {
         heading.value = has;

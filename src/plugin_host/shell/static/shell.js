@@ -11,6 +11,7 @@ import { focused, go, inside, firstScreen, match, place, startRouter } from "./r
 import { SetUp, SignIn } from "./sign-in.js";
 import { appName, failure, refresh, shell, status, user } from "./state.js";
 import { startTheme } from "./theme.js";
+import { startTrust } from "./trust.js";
 
 /** Move the focus to a new view, unless the view has taken it, or nobody navigated. */
 function enter() {
@@ -65,6 +66,7 @@ function App() {
 }
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
+startTrust();
 startTheme();
 startRouter();
 render(html`<${App} /><${Notices} />`, app);

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from plugin_host.core.checking.subject import Subject
-    from plugin_host.sdk.manifest import MenuItem, Role, Screen
+    from plugin_host.sdk.manifest import MenuItem, Role
+    from plugin_host.sdk.screens import Screen
 
 
 def find(subject: Subject) -> Iterator[Finding]:

@@ -1,0 +1,96 @@
+// @ts-check
+// A field that holds the id of something else: found by typing, chosen with keys or pointer (ARIA combobox).
+import { html, useEffect, useId, useRef, useState } from "../vendor/view.js";
+import { t } from "../text.js";
+import { labelOf, run } from "./calls.js";
+import { labelFor } from "./cells.js";
+
+/** @typedef {import("../plugin-host").Ref} Ref */
+
+const WAIT = 200; // milliseconds without a key before a search is sent
+const MOST = 10;
+
+/**
+ * @param {{ ref_: Ref, value: string | null, onChange: (value: string | null) => void, id?: string, label?: string, described?: string | null, invalid?: boolean, required?: boolean }} props
+ */
+export function Combobox({ ref_, value, onChange, id, label, described, invalid, required }) {
+  const list = useId();
+  const [text, setText] = useState("");
+  const [open, setOpen] = useState(false);
+  const [items, setItems] = useState(/** @type {{ id: string, text: string }[]} */ ([]));
+  const [at, setAt] = useState(-1);
+  const [told, setTold] = useState("");
+  const turn = useRef(0);
+  const timer = useRef(0);
+
+  useEffect(() => {
+    let wanted = true;
+    if (!value) setText("");
+    else labelFor(ref_, value).then((found) => wanted && setText((old) => (old === "" ? found : old)));
+    return () => {
+      wanted = false;
+    };
+  }, [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+
+  const search = (/** @type {string} */ q) => {
+    const mine = (turn.current += 1);
+    setOpen(true);
+    setTold(t("Searching…"));
+    run(ref_.list, { query: { q, limit: MOST } }).then(
+      (page) => {
+        if (mine !== turn.current) return;
+        setItems(page.items.map((/** @type {any} */ item) => ({ id: String(item.id), text: labelOf(item, ref_.label) })));
+        setAt(page.items.length ? 0 : -1);
+        setTold(page.items.length ? "" : t("Nothing matches."));
+      },
+      (error) => mine === turn.current && (setItems([]), setTold(error.message)),
+    );
+  };
+  const typed = (/** @type {any} */ event) => {
+    const q = event.currentTarget.value;
+    setText(q);
+    if (q === "") onChange(null);
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => search(q), WAIT);
+  };
+  const choose = (/** @type {{ id: string, text: string }} */ item) => {
+    setText(item.text);
+    setOpen(false);
+    onChange(item.id);
+  };
+  const leave = () => {
+    clearTimeout(timer.current);
+    turn.current += 1;
+    setOpen(false);
+    // What was typed and not chosen is no choice.
+    if (value) labelFor(ref_, value).then(setText);
+    else setText("");
+  };
+  const pressed = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      if (!open) search(value ? "" : text);
+      else if (items.length) setAt((at + (event.key === "ArrowDown" ? 1 : items.length - 1)) % items.length);
+    } else if (event.key === "Enter" && open && items[at]) {
+      event.preventDefault();
+      choose(items[at]);
+    } else if (event.key === "Escape" && open) {
+      event.preventDefault();
+      event.stopPropagation();
+      setOpen(false);
+    }
+  };
+  return html`<span class="ph-combo" onFocusOut=${leave}>
+    <input type="text" role="combobox" id=${id} aria-label=${label} aria-autocomplete="list" aria-expanded=${String(open)} aria-controls=${list}
+      aria-activedescendant=${open && at >= 0 ? `${list}-${at}` : null} aria-describedby=${described} aria-invalid=${invalid ? "true" : null}
+      autocomplete="off" spellcheck=${false} required=${required} value=${text} placeholder=${t("Type to search")} onInput=${typed} onKeyDown=${pressed} />
+    <ul id=${list} role="listbox" aria-label=${label ?? t("Choices")} hidden=${!open || items.length === 0}>
+      ${items.map(
+        (item, n) => html`<li key=${item.id} id=${`${list}-${n}`} role="option" aria-selected=${String(n === at)}
+          onMouseDown=${(/** @type {Event} */ event) => (event.preventDefault(), choose(item))}>${item.text}</li>`,
+      )}
+    </ul>
+    ${open && told && html`<small class="muted" role="status">${told}</small>`}
+  </span>`;
+}

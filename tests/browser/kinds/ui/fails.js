@@ -1,0 +1,3 @@
+export async function mount() {
+  throw new Error("no such card");
+}

@@ -1,0 +1,3 @@
+export function stage(element, host, { value }) {
+  element.textContent = value.toUpperCase();
+}

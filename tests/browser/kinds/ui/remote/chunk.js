@@ -1,0 +1,1 @@
+window.kindsChunk = "From a chunk";

@@ -1,0 +1,3 @@
+export async function mount(element) {
+  element.textContent = "only for those who may";
+}
