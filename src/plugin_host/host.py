@@ -35,10 +35,11 @@ from plugin_host.core.supervisor import Supervisor
 from plugin_host.core.tables import with_orphans
 from plugin_host.core.wishes import Wishes
 from plugin_host.gateway.dispatcher import Dispatcher
-from plugin_host.gateway.edge import Edge
+from plugin_host.gateway.edge import Edge, hosts_of
 from plugin_host.gateway.gate import Gate
 from plugin_host.gateway.lifespans import Hosted
 from plugin_host.gateway.proxies import Proxies
+from plugin_host.gateway.rates import Rates
 from plugin_host.plugins import activation
 from plugin_host.plugins.services import Offers
 from plugin_host.sdk.context import SYSTEM, Actor, Services, Work
@@ -105,6 +106,7 @@ class PluginHost(HostView):
         )
         self._front = Front(self, self.core, self._supervisor, standings)
         self._revisions = Revisions(self.database, self._supervisor.usages)
+        self._rates = Rates(self.settings.limits.rates)
         self._gate = Gate(
             authenticate=self._front.authenticate,
             holds=self._standings.holds,
@@ -114,13 +116,15 @@ class PluginHost(HostView):
             still=self._standings.still,
             moved=self._standings.moved,
             public_origin="/".join((self.settings.public_url or "").split("/", 3)[:3]) or None,
+            count=self._rates.count_call if self._rates.of_calls else None,
         )
         self._dispatcher = Dispatcher()
         self._edge = Edge(
             self._dispatcher,
-            allowed_hosts=self.settings.server.hosts,
+            allowed_hosts=self.settings.server.hosts or hosts_of(self.settings.public_url),
             https=(self.settings.public_url or "").startswith("https:"),
             proxies=Proxies(self.settings.server.trusted_proxies),
+            rates=self._rates,
         )
         self.asgi = Hosted(self._edge, self.lifespan, lambda: self._entered)
         self._roster = Roster(self._assembly, self._gate, self.planner.starts, self._drain)
@@ -212,6 +216,7 @@ class PluginHost(HostView):
             await self._roster.retire(set())
             self._standings.now, self._entered = None, False
             await self.core.close()
+            await self._rates.close()
             await self.databases.close()
 
     # -- what an application may ask -----------------------------------------------------------------

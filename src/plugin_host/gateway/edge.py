@@ -17,15 +17,18 @@ import logging
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from plugin_host.gateway.guard import STATUS
 from plugin_host.gateway.problems import REQUEST_ID, send_problem, to_problem
+from plugin_host.gateway.wire.connections import block_of
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from plugin_host.gateway.proxies import Proxies
+    from plugin_host.gateway.rates import Rates
 
 _Header = tuple[bytes, bytes]
 
@@ -66,6 +69,9 @@ _SECURE: Final = ("https", "wss")
 _WITH_HEADERS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
 _STARTS: Final = _WITH_HEADERS | {"websocket.accept", "websocket.close"}
 
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+"""Under these names a machine is reached by itself."""
+
 _CLOSING: Final = {"connection": "close"}
 _AMBIGUOUS: Final = Problem(
     400,
@@ -87,7 +93,8 @@ class Edge:
 
     `allowed_hosts` are host names without a port (`*.example.org` allows those below, `*` any); without them any
     name will do. `https` says that the public address is https, also when a proxy in front speaks plain http to
-    this process. `proxies` are those that are believed.
+    this process. `proxies` are those that are believed, `rates` says how often an address
+    may ask.
     """
 
     def __init__(
@@ -97,10 +104,12 @@ class Edge:
         allowed_hosts: Iterable[str] = (),
         https: bool = False,
         proxies: Proxies | None = None,
+        rates: Rates | None = None,
     ) -> None:
         self._app = app
         self._https = https
         self._proxies = proxies if proxies is not None and proxies.any else None
+        self._rates = rates if rates is not None and rates.of_addresses else None
         patterns = tuple(host.lower().rstrip(".") for host in allowed_hosts) or ("*",)
         self._choosy = "*" not in patterns
         # The same few Host headers come all day.
@@ -136,6 +145,8 @@ class Edge:
 
         try:
             self._require_sense(scope)
+            if self._rates is not None and not scope["path"].startswith("/health/"):
+                await self._rates.count_address(block_of((scope.get("client") or ("", 0))[0]))
             await self._app(scope, receive, answer)
         except Problem as problem:
             await send_problem(problem, scope, answer)
@@ -184,6 +195,15 @@ class Edge:
             raise _AMBIGUOUS
         if self._choosy or scope.get("http_version", "1.0") != "1.0":
             raise _NO_HOST
+
+
+def hosts_of(public_url: str | None) -> tuple[str, ...]:
+    """Give the host names that go without saying: the one of the public address, and this machine's own.
+
+    Without a public address there are none, and any will do.
+    """
+    name = urlsplit(public_url or "").hostname
+    return (f"[{name}]" if name and ":" in name else name, *LOOPBACK) if name else ()
 
 
 def _is_called_off(error: BaseException) -> bool:

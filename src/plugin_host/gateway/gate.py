@@ -96,7 +96,8 @@ class Gate(ASGIMiddleware):
     object at least), `open_work` makes the unit of work of one call, `withheld` says which public routes of a
     plugin nobody has consented to. `reach` waits until the rules are of at least that policy revision, or raises
     `Problem`. `still` says whether all that a call was allowed to do with objects is still allowed. `public_origin`
-    is where browsers see the host, if it is not what the Host header says.
+    is where browsers see the host, if it is not what the Host header says. `count` counts a call of an actor to a
+    plugin, and raises `Problem` 429 if it is one too many.
     """
 
     def __init__(  # noqa: PLR0913 - what it asks, by name
@@ -110,7 +111,9 @@ class Gate(ASGIMiddleware):
         still: Callable[[Work, Actor], Awaitable[bool]] = _always,
         moved: Callable[[Revision, str, UnitOfWork], Awaitable[bool]] = _never,
         public_origin: str | None = None,
+        count: Callable[[Actor, str], Awaitable[None]] | None = None,
     ) -> None:
+        self._count = count
         self._reach = reach
         self._still = still
         self._moved = moved
@@ -135,6 +138,8 @@ class Gate(ASGIMiddleware):
             return
         try:
             call["user"] = actor = await self._admit(call, method, need)
+            if self._count is not None:
+                await self._count(actor, need.plugin)
             if need.json:
                 require_json(call)
         except Problem as problem:

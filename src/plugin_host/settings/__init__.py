@@ -9,6 +9,7 @@ from __future__ import annotations
 from plugin_host.settings.auth import Argon2, Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.events import Events
+from plugin_host.settings.rates import Rates
 from plugin_host.settings.reading import SettingsError
 from plugin_host.settings.schema import (
     Limits,
@@ -32,6 +33,7 @@ __all__ = [
     "Migrations",
     "OwnDatabase",
     "Pool",
+    "Rates",
     "Remote",
     "Server",
     "SettingRow",

@@ -14,6 +14,7 @@ from plugin_host.settings import reading, wording
 from plugin_host.settings.auth import Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.events import Events
+from plugin_host.settings.rates import Rates
 from plugin_host.settings.section import Section as _Section, Text
 from plugin_host.settings.server import Server
 
@@ -67,6 +68,7 @@ class Audit(_Section, frozen=True, kw_only=True):
 class Limits(_Section, frozen=True, kw_only=True):
     """`[limits]`: what one request, and one plugin, may take."""
 
+    rates: Rates = Rates()
     body: Annotated[int, Meta(ge=1, description="Bytes of a request's body; more gets 413.")] = 10_000_000
     import_timeout: Annotated[
         float, Meta(gt=0, description="Seconds that importing a plugin, and hearing its hooks, may take.")
@@ -242,6 +244,8 @@ def _mask(key: Key, value: Any) -> Any:
     """Hide what may be a secret: a password in the database's address, and a plugin's key that sounds like one."""
     if value is not None and (key == ("database",) or (key[0] == "databases" and key[-1] == "url")):
         return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(://[^/]*?:).*@", r"\1***@", value))
+    if key == ("limits", "rates", "store"):
+        return re.sub(r"://.*@", "://***@", value)
     if (key == ("secret_key",) or key[-1] == "client_secret") and value is not None:
         return "***"
     if key[0] == "plugins" and any(_SECRET_WORD.search(word) for word in key[2:]):

@@ -24,7 +24,11 @@ class Server(Section, frozen=True, kw_only=True):
     ] = 10
     hosts: Annotated[
         tuple[Text, ...],
-        Meta(description="Host names that requests may be sent to; others get 400. Empty: any name, for trying out."),
+        Meta(
+            description="Host names that requests may be sent to (`*.example.org` is those below, `*` any); others get "
+            "400. Empty: the name in `public_url` and those of this machine's loopback. Without `public_url`: any "
+            "name, or only the latter where the host listens on loopback."
+        ),
     ] = ()
     trusted_proxies: Annotated[
         tuple[Text, ...],
