@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import hypothesis
@@ -88,6 +89,16 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
             yield _address(postgres_server, name)
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def oidc_provider() -> Path:
+    """Give the folder where npm's `oidc-provider` is installed; CONTRIBUTING.md says how it gets there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = cache / "plugin-host" / "oidc-provider"
+    if shutil.which("node") is None or not (folder / "node_modules" / "oidc-provider").is_dir():
+        do_without(f"no Node, or no oidc-provider in {folder}: run scripts/install_oidc_provider.sh")
+    return folder
 
 
 @pytest.fixture(scope="session")
