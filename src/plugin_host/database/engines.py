@@ -14,19 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from plugin_host.database.address import DatabaseError, PoolLimits, parse
-from plugin_host.database.postgresql import connect_args, has_schema, make_schema
+from plugin_host.database.beginning import QueryClock, begin_at_once, listen
+from plugin_host.database.driver import BUSY_MS, Driver
+from plugin_host.database.postgresql import connect_args, has_schema, leave_out_the_dead, make_schema
+from plugin_host.database.quick import Quick, Source
 from plugin_host.database.revision import REVISION_SQL, Revision
-from plugin_host.database.sqlite import BUSY_MS, install_sqlite, use_wal
-from plugin_host.database.unit import QueryClock, UnitOfWork, install_clock
+from plugin_host.database.sqlite import install_sqlite, use_wal
+from plugin_host.database.unit import UnitOfWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Database:
@@ -59,9 +62,11 @@ class Database:
         shared = engine if schema is None else None
         self._owned = shared is None
         self.engine: AsyncEngine = shared or self._make_engine()
-        # One pool for both: the option is read by the "begin" event.
-        self._writing = self.engine.execution_options(plugin_host_begin="IMMEDIATE")
-        self._timed: dict[tuple[bool, QueryClock], AsyncEngine] = {}
+        self._source: Source | None = None
+        if self._owned and self.path is not None:
+            driver: Any = self.engine.dialect.dbapi
+            self._source = Source(self.path, self.engine.sync_engine, driver)
+        self._units: dict[tuple[bool, QueryClock | None, bool], AsyncEngine] = {}
         self._reader: sqlite3.Connection | None = None
         self._migrating: sa.Engine | None = None
 
@@ -75,14 +80,13 @@ class Database:
 
         Its queries and commits are counted on `clock`.
         """
-        engine = self._writing if write else self.engine
-        if clock is None:
-            return UnitOfWork(engine)
-        timed = self._timed.get((write, clock))
-        if timed is None:  # an engine in name only, for its events: the pool and what is compiled are shared
-            timed = self._timed[write, clock] = engine.execution_options()
-            install_clock(timed.sync_engine, clock)
-        return UnitOfWork(timed, clock)
+        events = self.engine.sync_engine.dispatch
+        watched = not self._owned or bool(events.before_cursor_execute or events.after_cursor_execute)
+        engine = self._units.get((write, clock, watched))
+        if engine is None:
+            engine = self._units[write, clock, watched] = self._make_view(write=write, clock=clock, watched=watched)
+        quick = Quick(self._source, clock) if self._source is not None and not write else None
+        return UnitOfWork(engine, clock, write=write, quick=quick)
 
     async def revision(self, connection: AsyncConnection | None = None) -> Revision:
         """Read the revision row: on SQLite a few microseconds, on PostgreSQL one query."""
@@ -143,6 +147,8 @@ class Database:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+        if self._source is not None:
+            self._source.close()
         if self._owned:
             await self.engine.dispose()
 
@@ -159,6 +165,23 @@ class Database:
             msg = f"schema = {self.schema!r} is for PostgreSQL; leave it out with SQLite"
             raise DatabaseError(msg)
 
+    def _make_view(self, *, write: bool, clock: QueryClock | None, watched: bool) -> AsyncEngine:
+        """Make an engine in name only, for its transactions and its clock: the pool and what is compiled are shared."""
+        begin = "IMMEDIATE" if self.path is not None else ""
+        late = f"BEGIN {begin}" if self._owned and not write else None
+        if watched:  # whoever listens to the engine must hear of this as well
+            view = self.engine.execution_options(plugin_host_begin=None if late else begin if write else "")
+            listen(view.sync_engine, clock, begin=late)
+            return view
+        # Else not `execution_options`: its layers make every event dearer, and there are events at each statement.
+        shared = self.engine.sync_engine
+        engine = sa.Engine(shared.pool, shared.dialect, shared.url, hide_parameters=True)
+        engine._compiled_cache = shared._compiled_cache  # noqa: SLF001 - as `execution_options` does
+        if write:
+            begin_at_once(engine, begin)
+        listen(engine, clock, begin=late)
+        return AsyncEngine(engine)
+
     def _connect_args(self) -> dict[str, Any]:
         return connect_args(self.schema, self.role)
 
@@ -166,11 +189,15 @@ class Database:
         size, overflow, timeout = self._pool
         pool: dict[str, Any] = {"pool_size": size, "max_overflow": overflow, "pool_timeout": timeout}
         if self.dialect == "sqlite":
-            engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), hide_parameters=True, **pool)
-            install_sqlite(engine.sync_engine, foreign_keys=True, begin="")
+            # The dialect is the one for aiosqlite, the driver our own: it hops into its thread once a statement.
+            url = self.url.set(drivername="sqlite+aiosqlite")
+            engine = create_async_engine(url, module=Driver(), hide_parameters=True, **pool)
+            begin_at_once(engine.sync_engine, "")
             return engine
         url = self.url.set(drivername="postgresql+psycopg")
         # Errors are logged, and values of rows are nobody's business there: hashes of passwords are among them.
-        return create_async_engine(
-            url, pool_pre_ping=True, hide_parameters=True, connect_args=self._connect_args(), **pool
-        )
+        args = self._connect_args()
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT", hide_parameters=True, connect_args=args, **pool)
+        begin_at_once(engine.sync_engine, "")
+        leave_out_the_dead(engine.sync_engine)
+        return engine

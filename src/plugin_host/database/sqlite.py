@@ -10,7 +10,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import event
 
-BUSY_MS: Final = 20_000
+from plugin_host.database.beginning import begin_at_once
+from plugin_host.database.driver import BUSY_MS
+
 _WAL_PATIENCE: Final = 5.0
 
 
@@ -41,8 +43,4 @@ def install_sqlite(engine: sa.Engine, *, foreign_keys: bool, begin: str) -> None
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: sa.Connection) -> None:
-        options = connection.get_execution_options()
-        if options.get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql(f"BEGIN {options.get('plugin_host_begin', begin)}")
+    begin_at_once(engine, begin)

@@ -1,45 +1,43 @@
-"""The unit of work: the transaction of one call, and the clock that its queries run on."""
+"""The unit of work: the transaction of one call."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.util import greenlet_spawn
 
+from plugin_host.database.beginning import is_open
 from plugin_host.database.revision import BUMPED
+from plugin_host.database.session import UnitSession
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+    from sqlalchemy.orm import Session
 
-
-class QueryClock:
-    """How many queries were made, and the seconds that they, and commits, took."""
-
-    __slots__ = ("count", "seconds")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.seconds = 0.0
+    from plugin_host.database.beginning import QueryClock
+    from plugin_host.database.quick import Quick
 
 
 class UnitOfWork:
     """The transaction of one call. Opening a session costs more than a whole request, so it is lazy."""
 
-    __slots__ = ("_clock", "_engine", "_session")
+    __slots__ = ("_clock", "_engine", "_quick", "_session", "_write")
 
-    def __init__(self, engine: AsyncEngine, clock: QueryClock | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, clock: QueryClock | None = None, *, write: bool = True, quick: Quick | None = None
+    ) -> None:
         self._engine = engine
+        self._write = write
+        self._quick = quick
         self._clock = clock
-        self._session: AsyncSession | None = None
+        self._session: UnitSession | None = None
 
     @property
     def session(self) -> AsyncSession:
-        """The session, made now if nobody asked before."""
+        """The session, made now if nobody asked before; what is behind it waits until it is used."""
         if self._session is None:
-            self._session = AsyncSession(self._engine, expire_on_commit=False)
+            self._session = UnitSession(self._engine, self._quick)
         return self._session
 
     @property
@@ -50,46 +48,43 @@ class UnitOfWork:
     @property
     def policy_revision(self) -> int | None:
         """The policy revision that the changes made in it, if they did: see `bump`."""
-        return None if self._session is None else self._session.info.get(BUMPED, {}).get("policy")
+        made = None if self._session is None else self._session.made
+        return None if made is None else made.info.get(BUMPED, {}).get("policy")
 
     async def commit(self) -> None:
         """Commit; an error goes to the caller, who must not answer with success."""
-        if self._session is not None:
+        made = None if self._session is None else self._session.made
+        if made is not None and (self._write or _has_changes(made)):
             began = time.perf_counter()
-            await self._session.commit()
+            await greenlet_spawn(made.commit)
             if self._clock is not None:  # on SQLite this is when the disk is waited for
                 self._clock.seconds += time.perf_counter() - began
 
     async def rollback(self) -> None:
         """Undo everything since the last commit."""
-        if self._session is not None:
-            await self._session.rollback()
+        if self._session is not None and self._session.made is not None:
+            await greenlet_spawn(self._session.made.rollback)
 
     async def close(self) -> None:
         """Give the connection back."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._session is None:
+            return
+        made, self._session = self._session.made, None
+        if made is None:
+            return
+        if self._quick is not None and not _is_open(made):
+            made.close()  # nothing is asked of the database, so there is nothing to await
+        else:
+            await greenlet_spawn(made.close)
 
 
-def install_clock(engine: sa.Engine, clock: QueryClock) -> None:
-    """Have the queries of an engine counted and timed."""
+def _has_changes(session: Session) -> bool:
+    """Tell whether there is anything to keep in a session that should only read."""
+    return not session._is_clean() or _is_open(session)  # noqa: SLF001 - the public way makes three sets
 
-    def before(*call: Any) -> None:
-        clock.count += not call[2].startswith("BEGIN")  # ours, and only on SQLite; its time is for a lock
-        call[4].plugin_host_began = time.perf_counter()  # SQLAlchemy's context of this one execution
 
-    def after(*call: Any) -> None:
-        add(call[4])
-
-    def failed(failure: sa.ExceptionContext) -> None:
-        add(failure.execution_context)  # what waited for a lock in vain has taken long as well
-
-    def add(execution: Any) -> None:
-        began = getattr(execution, "plugin_host_began", None)
-        if began is not None:
-            clock.seconds += time.perf_counter() - began
-
-    event.listen(engine, "before_cursor_execute", before)
-    event.listen(engine, "after_cursor_execute", after)
-    event.listen(engine, "handle_error", failed)
+def _is_open(session: Session) -> bool:
+    """Tell whether a transaction is open in the database."""
+    transaction = session.get_transaction()
+    # There is no public way to the connections of a session.
+    return transaction is not None and any(is_open(each[0]) for each in transaction._connections.values())  # noqa: SLF001
