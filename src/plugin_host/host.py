@@ -309,6 +309,7 @@ class PluginHost(HostView):
         """Keep the outcome, so that commands without a running host can tell what only an import shows."""
         async with self._assembly.work("core") as work:
             await record(work.db, plan, consents)
+            await self._standings.keep_catalogue(work.db)
             await registry.account(work.db, {plugin: self.account(plugin) for plugin in self._roster.newcomers()})
             await self.planner.tables.nodes.report(work.db, plan, again=False)
         now = dt.datetime.now(dt.UTC)

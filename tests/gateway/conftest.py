@@ -72,6 +72,9 @@ class FakeAccess(Access):
         self.asked = True
         return statement
 
+    async def fields(self, obj: object) -> Any:
+        return None
+
     async def share(self, obj: object, with_: str, actions: Sequence[str], until: Any = None) -> None:
         """Nothing is kept."""
 

@@ -47,6 +47,9 @@ class Yes(Access):
     def permitted(self, statement: Any, permission: str) -> Any:
         return statement
 
+    async def fields(self, obj: object) -> Any:
+        return None
+
     async def share(self, obj: object, with_: str, actions: Sequence[str], until: Any = None) -> None:
         """Nothing is kept."""
 

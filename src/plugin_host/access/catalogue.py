@@ -28,13 +28,18 @@ class UnknownPermission(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A permission as Casbin sees it: `implied` are the permissions that come with it, itself among them."""
+    """A permission as Casbin sees it: `implied` are the permissions that come with it, itself among them.
+
+    `reads` and `writes` are fields of the object that are read and written only with it.
+    """
 
     name: str
     typ: str
     act: str
     of_objects: bool
     implied: tuple[str, ...]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
 
 class Giver(NamedTuple):
@@ -110,6 +115,10 @@ class Catalogue:
         asked = self.entry(name)
         return (*(each.act for each in self._entries.values() if each.typ == asked.typ and name in each.implied), ANY)
 
+    def guarding(self, typ: str) -> tuple[Entry, ...]:
+        """Give the permissions of a type of objects without which some field is not read, or not written."""
+        return tuple(each for each in self._entries.values() if each.typ == typ and (each.reads or each.writes))
+
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
@@ -146,4 +155,12 @@ def _entry(permission: Permission, by_name: Mapping[str, Permission]) -> Entry:
             if name not in implied:
                 implied.add(name)
                 todo.append(by_name[name])
-    return Entry(permission.name, typ, act, permission.scope == "object", tuple(sorted(implied)))
+    return Entry(
+        permission.name,
+        typ,
+        act,
+        permission.scope == "object",
+        tuple(sorted(implied)),
+        permission.reads,
+        permission.writes,
+    )

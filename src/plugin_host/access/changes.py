@@ -15,6 +15,7 @@ from plugin_host.sdk.models import new_id
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncSession
 
 MANY = 500
@@ -43,8 +44,19 @@ async def note(session: AsyncSession, by: str | None, changes: Iterable[Change])
 
 async def write(session: AsyncSession, revision: int, by: str | None, changes: Iterable[Change]) -> None:
     """Write changes down under a revision that this session has raised already."""
+    for rows in _portions(revision, by, changes):
+        await session.execute(insert(PolicyChange), rows)
+
+
+def write_down(connection: Connection, revision: int, by: str | None, changes: Iterable[Change]) -> None:
+    """Do what `write` does, on a synchronous connection."""
+    for rows in _portions(revision, by, changes):
+        connection.execute(insert(PolicyChange), rows)
+
+
+def _portions(revision: int, by: str | None, changes: Iterable[Change]) -> Iterable[list[dict[str, object]]]:
     now = dt.datetime.now(dt.UTC)
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "id": new_id(),
             "revision": revision,
@@ -58,8 +70,7 @@ async def write(session: AsyncSession, revision: int, by: str | None, changes: I
         }
         for change in changes
     ]
-    for start in range(0, len(rows), MANY):
-        await session.execute(insert(PolicyChange), rows[start : start + MANY])
+    return (rows[start : start + MANY] for start in range(0, len(rows), MANY))
 
 
 def _text(value: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import false
+from sqlalchemy import false, inspect
 
 from plugin_host.access import filters
 from plugin_host.access.book import NONE
@@ -13,7 +13,7 @@ from plugin_host.access.explain import explain
 from plugin_host.access.grants import give, grants_on, take
 from plugin_host.access.lookup import Lookup
 from plugin_host.access.sharing import SHARE, check_share, ends_of, invalid, kind_of
-from plugin_host.sdk.context import Access
+from plugin_host.sdk.context import Access, Fields
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
@@ -152,6 +152,21 @@ class Decisions(Access):
             known = self._grants.known(snapshot.closure(self._actor.subjects), permission)
         limited = filters.permitted(statement, snapshot, snapshot.effective(self._actor), permission, known)
         return limited if self._reaches(permission) else limited.where(false())
+
+    async def fields(self, obj: object) -> Fields:
+        """Give the columns that the actor may read and write: all that no permission guards, and those it opens."""
+        self.asked = True
+        await self._look_up()
+        snapshot = self._standing()
+        columns = frozenset(inspect(type(obj)).column_attrs.keys())
+        guarding = snapshot.catalogue.guarding(kind_of(obj))
+        held = [entry for entry in guarding if (await self._judge(snapshot, entry, [obj]))[0]]
+        closed_read = {name for entry in guarding for name in entry.reads}
+        closed_write = {name for entry in guarding for name in entry.writes}
+        return Fields(
+            read=columns - (closed_read - {name for entry in held for name in entry.reads}),
+            write=columns - (closed_write - {name for entry in held for name in entry.writes}),
+        )
 
     async def share(self, obj: object, with_: str, actions: Sequence[str], until: dt.datetime | None = None) -> None:
         """Let somebody do with the row what the actor may do, see `Access.share`.

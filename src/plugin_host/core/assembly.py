@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from plugin_host.access.conditions import check_fields
+from plugin_host.core.matching import check_conditions, check_guarded
 from plugin_host.core.screen_checks import check_screens
-from plugin_host.core.standing import objects_of
 from plugin_host.gateway.application import Built, RouteRules, build
 from plugin_host.plugins import activation
 from plugin_host.plugins.blame import describe, fault
 from plugin_host.plugins.consent import Asked, asked_by
-from plugin_host.sdk.conditions import ConditionError, parse_condition
 from plugin_host.sdk.context import SYSTEM, Access, Actor, PluginContext, Services, Work
 from plugin_host.sdk.errors import PluginFault, Reason
 
@@ -136,7 +134,8 @@ class Assembly:
         context = self._context(entry, found, declared)
         contributions = activation.contribute(relay, context)
         bound = self._bus.bind(found, contributions)
-        _check_conditions(found)
+        check_conditions(found)
+        check_guarded(found)
         at.step = "building its routes"
         built = build(
             entry.id,
@@ -230,32 +229,6 @@ OWN_DATABASE: Final = Reason(
     text='plugin.json says data.database = "own"; this release keeps the tables of all plugins in one database.',
     way_out='Leave out data.database, or say "default".',
 )
-
-
-def _check_conditions(found: Found) -> None:
-    """Hold the conditions of the plugin's roles against its models, which are imported by now.
-
-    Otherwise a condition on a field that is not there would fail at the first request of whoever has the role.
-    """
-    objects = objects_of([found.id])
-    for role in found.permissions.roles:
-        for grant in role.grants:
-            if grant.where is None:
-                continue
-            kind = grant.permission.rpartition(".")[0]
-            try:
-                if kind not in objects:
-                    raise ConditionError("", f'no model says __object__ = "{kind}"')  # noqa: TRY301 - worded once
-                check_fields(parse_condition(grant.where), objects[kind])
-            except ConditionError as error:
-                raise PluginFault(
-                    Reason(
-                        code="manifest_invalid",
-                        text=f"permissions.json of {found.id}: {role.name} grants {grant.permission} where {error}.",
-                        culprits=(found.id,),
-                        way_out="Name fields of the model of that object, or correct the model.",
-                    )
-                ) from error
 
 
 @dataclass(frozen=True)

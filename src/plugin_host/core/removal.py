@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import delete, func, select, update
 
 from plugin_host import registry
+from plugin_host.access import orphans
 from plugin_host.access.tables import RoleMember
 from plugin_host.audit.entries import Entry, insertion
 from plugin_host.core.export import roles_of, write_export
@@ -269,12 +270,15 @@ def _forget(connection: sa.Connection, plugin: str, *, installed: bool) -> None:
     connection.execute(sa.text("UPDATE core_revision SET policy = policy + 1, wishes = wishes + 1 WHERE id = 1"))
     if connection.scalar(select(Plugin.wish).where(Plugin.id == plugin)) == "enabled" and installed:
         raise MigrationError(f"{plugin} was enabled meanwhile; nothing was removed")
-    connection.execute(delete(RoleMember).where(roles_of(plugin)))
+    orphans.purge(connection, plugin, connection.execute(_POLICY).scalar_one(), None)
     if installed:
         kept = {"consent": None, "quarantine": None, "account": None, "retries": 0}
         connection.execute(update(Plugin).where(Plugin.id == plugin).values(kept))
     else:
         connection.execute(delete(Plugin).where(Plugin.id == plugin))
+
+
+_POLICY: Final = sa.text("SELECT policy FROM core_revision WHERE id = 1")
 
 
 def _silent(_line: str) -> None:

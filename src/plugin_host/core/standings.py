@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from plugin_host.access.catalogue import UnknownPermission
 from plugin_host.access.decisions import Decisions
+from plugin_host.access.orphans import keep_catalogue
 from plugin_host.core.standing import Standing, stand
 from plugin_host.plugins.generation import Generation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from plugin_host.core.assembly import Running
     from plugin_host.core.ruling import Ruling
@@ -37,6 +40,7 @@ class Standings:
         self.now: Standing | None = None
         self._guard = guard
         self._ruling = ruling
+        self._catalogued: Mapping[str, Any] = {}
         self._coming: Standing | None = None
         self._leaving: Standing | None = None
         self._number = 0
@@ -81,6 +85,15 @@ class Standings:
         if actor.signed_in:
             await self._ruling.learn(actor.subjects, plugins)
         return actor
+
+    async def keep_catalogue(self, session: AsyncSession) -> None:
+        """Write down what the active plugins declare, if this process has not seen to it already."""
+        if self.now is None:
+            return
+        declared = {plugin: part.permissions for plugin, part in self.now.generation.declared.items()}
+        if declared != self._catalogued:
+            await keep_catalogue(session, declared)
+            self._catalogued = declared
 
     async def open_call(self, actor: Actor, plugin: str) -> Actor:
         """Do for a call outside a request what is done when a request comes in."""

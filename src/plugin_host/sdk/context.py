@@ -79,6 +79,13 @@ SYSTEM = Actor(id="system", username="system", display="System", kind="system", 
 """Start-up, commands and sample data: the operator's own hand, so with the operator's role."""
 
 
+class Fields(msgspec.Struct, frozen=True):
+    """The columns of one row that somebody may read, and those that they may write."""
+
+    read: frozenset[str]
+    write: frozenset[str]
+
+
 class Access(ABC):
     """What this actor may do: decisions about one thing, and the same rules as a filter for lists.
 
@@ -104,6 +111,13 @@ class Access(ABC):
     @abstractmethod
     def permitted(self, statement: S, permission: str) -> S:
         """Limit a select to the rows for which the actor holds the permission."""
+
+    @abstractmethod
+    async def fields(self, obj: object) -> Fields:
+        """Give the columns of a row that the actor may read and write, as permissions.json says of its object.
+
+        Whether the row may be seen or changed at all is another question: ask it first.
+        """
 
     @abstractmethod
     async def share(self, obj: object, with_: str, actions: Sequence[str], until: dt.datetime | None = None) -> None:

@@ -47,6 +47,18 @@ class Permission(_Part, frozen=True, kw_only=True):
         "type"
     )
     implies: Annotated[tuple[str, ...], Meta(description="Permissions of this plugin that come with this one.")] = ()
+    reads: Annotated[
+        tuple[str, ...],
+        Meta(description="Fields of the object that are read only with it, or with another that names them."),
+    ] = ()
+    writes: Annotated[
+        tuple[str, ...],
+        Meta(description="Fields of the object that are written only with it, or with another that names them."),
+    ] = ()
+    formerly: Annotated[
+        tuple[str, ...],
+        Meta(description="Names of earlier versions: what was granted under them is kept when an operator agrees."),
+    ] = ()
     description: Annotated[str, Meta(description="A sentence for the administrator who grants it.")] = ""
 
 
