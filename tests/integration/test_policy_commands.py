@@ -97,3 +97,77 @@ def test_roles_say_what_they_give_and_who_brings_them(shell: Shell) -> None:
     assert shown["plugin"] == "contacts"
     code, text = shell.run("roles", "show", "contacts.editor")
     assert (code, "contacts.person.edit where" in text) == (0, True)
+
+
+def test_the_policy_goes_to_a_file_and_comes_back(shell: Shell, tmp_path: Path) -> None:
+    shell.person("ada", "core.admin")
+    shell.person("rolf", "contacts.viewer")
+    shell.json("groups", "create", "Sales", "--member", "rolf", "--role", "contacts.editor")
+    code, text = shell.run("access", "export")
+    assert code == 0, text
+    policy = json.loads(text)
+    assert policy["groups"] == [{"name": "Sales", "members": ["rolf"], "roles": ["contacts.editor"]}]
+    assert policy["users"] == {"ada": ["core.admin"], "rolf": ["contacts.viewer"]}
+
+    policy["roles"] = [
+        {"name": "inner", "grants": [{"permission": "core.api.view"}], "includes": ["outer"]},
+        {"name": "outer", "includes": ["inner"]},
+    ]
+    policy["users"]["rolf"] = ["outer"]
+    policy["rules"] = [{"subject": "group:Sales", "permission": "contacts.create", "effect": "deny"}]
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy))
+    tried = shell.json("access", "import", str(file), "--dry-run")
+    assert [(each["username"], each["gains"], each["loses"]) for each in tried["items"]] == [
+        ("rolf", ["core.api.view"], ["contacts.create"])
+    ]
+    assert shell.json("roles", "list", "--json")["revision"] == tried["revision"]
+    done = shell.json("access", "import", str(file))
+    assert (done["items"], done["revision"] > tried["revision"]) == (tried["items"], True)
+    again = json.loads(shell.run("access", "export")[1])
+    assert [role["name"] for role in again["roles"]] == ["inner", "outer"]
+    assert again["users"]["rolf"] == ["outer"]
+    assert shell.json("access", "import", str(file))["items"] == []
+    file.write_text(json.dumps({"format": 1, "rules": [], "roles": [], "groups": []}))
+    code, text = shell.run("access", "import", str(file), "--replace")
+    assert (code, "rolf: + " in text or "rolf: - " in text) == (0, True), text
+    assert json.loads(shell.run("access", "export")[1])["groups"] == []
+
+
+@pytest.mark.security
+def test_an_import_is_all_or_nothing(shell: Shell, tmp_path: Path) -> None:
+    shell.person("ada", "core.admin")
+    file = tmp_path / "policy.json"
+    good = {"format": 1, "roles": [{"name": "kept", "grants": [{"permission": "contacts.view"}]}]}
+    wrong: list[Any] = [
+        {**good, "rules": [{"subject": "user:nobody", "permission": "contacts.view"}]},
+        {**good, "users": {"ada": []}},
+        {**good, "users": {"nobody": []}},
+        {**good, "groups": [{"name": "x", "members": ["nobody"]}]},
+        {**good, "roles": [*good["roles"], {"name": "x", "includes": ["nobody"]}]},  # type: ignore[misc]
+        {**good, "format": 2},
+        {**good, "more": 1},
+        [],
+    ]
+    for policy in wrong:
+        file.write_text(json.dumps(policy))
+        code, text = shell.run("access", "import", str(file))
+        assert code == 1, (policy, text)
+        assert text.strip(), policy
+    file.write_bytes(b"\xff{")
+    assert shell.run("access", "import", str(file))[0] == 1
+    assert [role["name"] for role in shell.json("roles", "list")["items"] if role["plugin"] is None] == []
+
+
+def test_why_and_who_and_sharing(shell: Shell) -> None:
+    shell.person("ada", "core.admin")
+    rolf = shell.person("rolf", "contacts.viewer")
+    said = shell.json("access", "explain", "rolf", "contacts.create")
+    assert (said["allowed"], said["reason"]) == (False, "no_grant")
+    code, text = shell.run("access", "explain", "rolf", "contacts.view")
+    assert (code, f"through user:{rolf} → role:contacts.viewer" in text) == (0, True)
+    assert [each["username"] for each in shell.json("access", "who-can", "contacts.view")["items"]] == ["ada", "rolf"]
+    code, text = shell.run("access", "share", "contacts.person.edit", "nothing", "user:rolf")
+    assert (code, "there is no contacts.person" in text) == (1, True)
+    assert shell.run("access", "share", "contacts.person.edit", "1", "user:rolf", "--until", "soon")[0] == 2
+    assert shell.run("access", "explain", "nobody", "contacts.view")[0] == 1

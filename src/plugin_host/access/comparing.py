@@ -61,12 +61,18 @@ class Idle(msgspec.Struct, frozen=True):
     detail: str
 
 
-def compare(before: Snapshot, after: Snapshot, actors: Iterable[Actor]) -> list[Difference]:
-    """Say who gains and who loses what between two snapshots. People with the same roles are compared once."""
+def compare(
+    before: Snapshot, after: Snapshot, actors: Iterable[Actor], was: Mapping[str, Actor] | None = None
+) -> list[Difference]:
+    """Say who gains and who loses what between two snapshots. People with the same roles are compared once.
+
+    `was` are actors as they were before, by id, where their own roles and groups have changed.
+    """
     seen: dict[tuple[frozenset[str], frozenset[str]], Difference] = {}
     found = []
     for actor in actors:
-        had, has = before.closure(actor.subjects), after.closure(actor.subjects)
+        had = before.closure((was or {}).get(actor.id, actor).subjects)
+        has = after.closure(actor.subjects)
         key = frozenset(filter(before.mentions, had)), frozenset(filter(after.mentions, has))
         difference = seen.get(key)
         if difference is None:

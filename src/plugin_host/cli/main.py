@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "audit": ("plugin_host.cli.audit:audit", "Read the audit log, and verify it."),
     "groups": ("plugin_host.cli.groups:groups", "List and change groups of people."),
     "roles": ("plugin_host.cli.roles:roles", "List and show roles."),
+    "access": ("plugin_host.cli.access:access", "Say why somebody may, share objects, keep the policy in a file."),
     "config": ("plugin_host.cli.config:config", "Show the settings and where each comes from."),
     "openapi": ("plugin_host.cli.openapi:openapi", "Print the OpenAPI document of the plugins that would run."),
     "schema": ("plugin_host.cli.plan:schema", "Print the JSON Schema of a manifest file."),

@@ -15,6 +15,7 @@ import msgspec
 from plugin_host.access.members import count_holders
 from plugin_host.auth.setup import Setup
 from plugin_host.core.accounts import Accounts
+from plugin_host.core.api.access import access_routes
 from plugin_host.core.api.audit import audit_routes
 from plugin_host.core.api.auth import auth_routes, me_route
 from plugin_host.core.api.grants import grant_routes
@@ -138,6 +139,7 @@ class CorePlugin:
             *role_routes(host, grounds),
             *rule_routes(host, grounds),
             *grant_routes(host, grounds),
+            *access_routes(host, grounds, core.users or core.people),
             *openapi_routes(documents),
             *audit_routes(),
         ]

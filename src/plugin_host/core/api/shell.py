@@ -4,33 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from plugin_host.menu import visible
-from plugin_host.sdk.context import Access, Actor
-from plugin_host.sdk.errors import FieldError, Problem
-from plugin_host.sdk.routing import get, post
+from plugin_host.sdk.context import Actor
+from plugin_host.sdk.routing import get
 from plugin_host.shell.screens import visible_slots
 
 if TYPE_CHECKING:
     from plugin_host.core.screens import Screens
     from plugin_host.core.standing import HostView, Standing
     from plugin_host.shell.screens import PlacedScreen, PlacedSlot
-
-MAX_CHECKS = 200
-
-
-class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One question: whether I may do this, with this object."""
-
-    permission: str
-    object: str | None = None
-
-
-class Checks(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Up to 200 questions in one call."""
-
-    checks: list[Check]
 
 
 def shell_routes(host: HostView, screens: Screens) -> list[Any]:
@@ -58,16 +40,7 @@ def shell_routes(host: HostView, screens: Screens) -> list[Any]:
         """Answer the menu of the person who asks."""
         return menu_of(host.standing, actor)
 
-    @post("/access/check", permission="signed-in", status_code=200)
-    async def check_access(data: Checks, actor: Actor, access: Access) -> dict[str, Any]:
-        """Answer several questions at once; a screen asks before it draws a button."""
-        if len(data.checks) > MAX_CHECKS:
-            detail = f"at most {MAX_CHECKS} checks in one call"
-            raise Problem(422, "invalid", detail, errors=[FieldError("/checks", detail)])
-        results = [await _answer(host.standing, actor, access, check) for check in data.checks]
-        return {"results": results, "revision": (await host.database.revision()).policy}
-
-    return [shell, menu, check_access]
+    return [shell, menu]
 
 
 def person(actor: Actor) -> dict[str, str] | None:
@@ -102,18 +75,3 @@ def _plugins(standing: Standing, actor: Actor) -> dict[str, dict[str, Any]]:
         for entry in standing.generation.plan.active
         if entry.id in seen
     }
-
-
-async def _answer(standing: Standing, actor: Actor, access: Access, check: Check) -> bool:
-    """Answer one question; an unknown permission or object is a no, as it is to whoever may not see it."""
-    catalogue = standing.snapshot.catalogue
-    if check.permission not in catalogue:
-        return False
-    model = standing.objects.get(check.permission.rpartition(".")[0])
-    if check.object is None or model is None:
-        return standing.may(actor, check.permission)
-    try:
-        await access.get(model, check.object, check.permission)
-    except Problem:
-        return False
-    return True

@@ -23,6 +23,7 @@ from plugin_host.auth.people import ACTIVE
 from plugin_host.auth.tables import User
 from plugin_host.core.governing.covering import lacking, name_of, rules_of
 from plugin_host.database import bump
+from plugin_host.database.revision import BUMPED
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import Problem
 
@@ -72,7 +73,7 @@ class Authority:
     @property
     def revision(self) -> int:
         """The policy revision that the change has made so far."""
-        number: int = self.db.info["plugin_host.bumped"]["policy"]
+        number: int = self.db.info[BUMPED]["policy"]
         return number
 
     async def close(self) -> Snapshot:
@@ -86,6 +87,11 @@ class Authority:
             )
             raise Problem(409, "last_administrator", detail)
         return after
+
+    async def undo(self) -> None:
+        """Undo the change: it was only to be looked at."""
+        await self.db.rollback()
+        self.db.info.pop(BUMPED, None)  # nothing was raised
 
     # -- what somebody must hold ------------------------------------------------------------------------------
 

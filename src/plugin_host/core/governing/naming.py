@@ -46,9 +46,9 @@ class Names:
     @classmethod
     async def read(cls, db: AsyncSession) -> Names:
         """Read them all."""
-        users = (await db.execute(select(User.id, User.username))).tuples()
-        groups = (await db.execute(select(Group.id, Group.name))).tuples()
-        return cls(dict(users.all()), dict(groups.all()))
+        users = await db.execute(select(User.id, User.username))
+        groups = await db.execute(select(Group.id, Group.name))
+        return cls({each.id: each.username for each in users}, {each.id: each.name for each in groups})
 
     def portable(self, subject: str) -> str:
         """Give a subject by name; one that is gone stays as it is."""
