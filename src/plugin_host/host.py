@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from plugin_host.migrations.runner import Outcome
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.plan import Candidate, Plan
-    from plugin_host.sdk.context import Users
+    from plugin_host.sdk.context import Identity, Users
     from plugin_host.sdk.contributions import Health
     from plugin_host.sdk.delivery import Delivery
     from plugin_host.sdk.errors import Reason
@@ -250,6 +250,12 @@ class PluginHost(HostView):
     def health_checks(self) -> Sequence[tuple[str, Callable[[], Awaitable[Health]]]]:
         """The health checks of the active plugins, each with its plugin's id."""
         return [(plugin, check) for plugin, each in self._roster.running.items() for check in each.contributions.health]
+
+    @property
+    def authenticators(self) -> Sequence[tuple[str, Callable[[Any], Awaitable[Identity | None]]]]:
+        """The authenticators of the active plugins, each with its plugin's id."""
+        running = self._roster.running.items()
+        return [(plugin, each) for plugin, held in running for each in held.contributions.authenticators]
 
     async def ready(self) -> str:
         """Say `ok`, or `starting` until the first generation stands, or `behind` while a wish is not followed yet."""

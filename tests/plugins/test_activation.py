@@ -255,7 +255,6 @@ def test_a_function_that_is_no_hook_but_should_be_is_told(tmp_path: Path, code: 
     [
         (hook("register_routes", "kontext"), "Argument(s) {'kontext'} are declared in the hookimpl"),
         (hook("register_routes", word="async def"), "is asynchronous; only sample_data, shutdown, startup may be."),
-        (hook("register_authenticators", "context"), "is not served by this release"),
         (hook("register_routes", mark="@hookimpl(wrapper=True)") + "    yield", "is a wrapper"),
         (hook("register_routes", mark="@hookimpl(hookwrapper=True)") + "    yield", "is a wrapper"),
         (f"{CODE}\n@hookimpl\nasync def register_routes():\n    yield 1\n", "is asynchronous"),

@@ -9,6 +9,7 @@ from litestar.connection import ASGIConnection
 from plugin_host.core.api.health import health_endpoints
 from plugin_host.core.api.metrics import metrics_endpoint
 from plugin_host.core.api.oauth import jwks_endpoint
+from plugin_host.core.vouching import Vouching
 from plugin_host.gateway.dispatcher import Table
 from plugin_host.gateway.edge import FRAMED
 from plugin_host.gateway.foreign import PATH
@@ -19,7 +20,7 @@ from plugin_host.sdk.errors import Problem
 from plugin_host.shell.assets import Asset, frame_policy, send_asset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from plugin_host.core.plugin import Core
     from plugin_host.core.standing import HostView, Standing
@@ -39,6 +40,8 @@ class Front:
         self._standings = standings
         self._core = core
         self._extra = {**health_endpoints(host), **metrics_endpoint(host, supervisor, self.authenticate)}
+        self._vouching = Vouching(host.database, core.people if core.users is None else None)
+        self._authenticators: Sequence[tuple[str, Any]] = ()
         if core.users is None:
             self._extra |= jwks_endpoint(core.credentials.ring)
 
@@ -47,6 +50,8 @@ class Front:
         if self._core.setup_required and scope["path"] not in WHILE_SETTING_UP and await self._core.setup_needed():
             raise Problem(503, "setup_required", "There is no administrator yet: open /setup with the console's code.")
         actor = await self._who(scope)
+        if not actor.signed_in and self._authenticators:
+            actor = await self._vouching.ask(scope, self._authenticators)
         if not actor.signed_in:
             return actor
         # Read once a request; whoever says who asks has read it with the session's row.
@@ -67,11 +72,14 @@ class Front:
             display=identity.display,
             roles=tuple(identity.roles),
             groups=tuple(identity.groups),
+            credential="external",
         )
 
     def table(self, standing: Standing) -> Table:
         """Lay out the addresses of what stands."""
         generation = standing.generation
+        # Kept, since every request of somebody who is not signed in asks for them.
+        self._authenticators = [each for each in self._host.authenticators if each[0] in generation.apps]
         return Table(
             apps=generation.apps,
             answer=generation.answer,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from plugin_host.plugins.consent import Asked
     from plugin_host.plugins.generation import Generation
     from plugin_host.plugins.plan import Plan
-    from plugin_host.sdk.context import Actor, Users, Work
+    from plugin_host.sdk.context import Actor, Identity, Users, Work
     from plugin_host.sdk.contributions import Health
     from plugin_host.settings import Settings
     from plugin_host.shell.assets import Assets
@@ -115,6 +115,11 @@ class HostView(ABC):
     @abstractmethod
     def health_checks(self) -> Sequence[tuple[str, Callable[[], Awaitable[Health]]]]:
         """The health checks of the active plugins, each with its plugin's id."""
+
+    @property
+    @abstractmethod
+    def authenticators(self) -> Sequence[tuple[str, Callable[[Any], Awaitable[Identity | None]]]]:
+        """The authenticators of the active plugins, each with its plugin's id."""
 
     @abstractmethod
     async def ready(self) -> str:

@@ -7,6 +7,7 @@ adds beyond the files goes through the same checks as the files.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from plugin_host.plugins.plan import Found
     from plugin_host.plugins.relay import Relay
-    from plugin_host.sdk.context import PluginContext
+    from plugin_host.sdk.context import Identity, PluginContext
     from plugin_host.sdk.contributions import Health
     from plugin_host.sdk.manifest import PluginManifest
 
@@ -57,6 +58,7 @@ class Contributions:
     routes: tuple[Any, ...] = ()
     commands: tuple[click.Command, ...] = ()
     health: tuple[Callable[[], Awaitable[Health]], ...] = ()
+    authenticators: tuple[Callable[[Any], Awaitable[Identity | None]], ...] = ()
     events: tuple[type[msgspec.Struct], ...] = ()
     handlers: tuple[EventHandler, ...] = ()
     jobs: tuple[Job, ...] = ()
@@ -89,6 +91,7 @@ def contribute(relay: Relay, context: PluginContext[Any]) -> Contributions:
         routes=tuple(relay.call("register_routes", context=context)),
         commands=tuple(_commands(relay, context)),
         health=tuple(_callables(relay, "register_health", context)),
+        authenticators=tuple(_authenticators(relay, context)),
         events=tuple(
             _typed_by(relay, "register_events", _is_struct, "a msgspec Struct type", relay.call("register_events"))
         ),
@@ -218,6 +221,16 @@ def _commands(relay: Relay, context: PluginContext[Any]) -> list[click.Command]:
 
 def _callables(relay: Relay, hook: str, context: PluginContext[Any]) -> list[Any]:
     return _typed_by(relay, hook, callable, "a function", relay.call(hook, context=context))
+
+
+def _authenticators(relay: Relay, context: PluginContext[Any]) -> list[Any]:
+    functions = _callables(relay, "register_authenticators", context)
+    for function in functions:
+        called = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004 - below
+        if not (inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)):
+            text = f"register_authenticators returns {_shown(function)}, which is not asynchronous."
+            raise relay.fault("hook_invalid", text, "Write `async def authenticate(connection)`.")
+    return functions
 
 
 def _is_struct(item: object) -> bool:

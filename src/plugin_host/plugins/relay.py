@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 ASYNC_HOOKS: Final = frozenset({"startup", "shutdown", "sample_data"})
 """Hooks that may be written with `async def`; the others are called while nothing else runs."""
 
-NOT_SERVED: Final = frozenset({"register_authenticators"})
-"""Hooks of the contract that this release does not serve: implementing one is refused, not ignored."""
-
 MAX_ITEMS: Final = 10_000
 """So many things a hook may return: one that never ends must not fill the memory."""
 
@@ -120,9 +117,6 @@ class Relay:
         hook = marks.get("specname") or name
         if hook not in self._known():
             raise self._unknown(hook, f"{at} has @hookimpl, but {hook!r} is no hook.")
-        if hook in NOT_SERVED:
-            text = f"it implements {at}, which is not served by this release of the host."
-            raise self.fault("hook_invalid", text, "Remove it until the host serves it.")
         if marks.get("wrapper") or marks.get("hookwrapper"):
             text = f"{at} is a wrapper, and there is nothing to wrap: each plugin is called by itself."
             raise self.fault("hook_invalid", text, "Make it a plain @hookimpl.")

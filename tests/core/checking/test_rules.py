@@ -144,7 +144,6 @@ CASES: Final[dict[str, Case]] = {
     "PH309": Case({ROUTES: more("    import os\n    os._exit(1)\n")}, f"{ROUTES}:20"),
     "PH310": Case({HOOKS: replace("register_routes", "register_route")}, f"{HOOKS}:6"),
     "PH311": Case({HOOKS: replace("@hookimpl\n", "")}, f"{HOOKS}:5"),
-    "PH312": Case({HOOKS: more("\n\n@hookimpl\ndef register_authenticators():\n    return []\n")}, f"{HOOKS}:11"),
     "PH313": Case({MODELS: more('\n\nclass Written(Struct, tag="notes.note.written"):\n    pass\n')}, f"{MODELS}:19"),
     "PH314": Case({HOOKS: replace("register_routes()", "register_routes(app)")}, f"{HOOKS}:6"),
     "PH315": Case({}, reason=reason("settings_invalid")),

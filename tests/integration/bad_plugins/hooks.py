@@ -62,13 +62,13 @@ HOOKS: Final = (
         way_out="Write `def`",
     ),
     Bad(
-        plugin="unserved",
-        what="hook that this release does not serve",
-        hooks=f"{HEAD}\n@hookimpl\ndef register_authenticators():\n    return []\n",
+        plugin="doorkeeper",
+        what="authenticator that is not asynchronous",
+        hooks=f"{HEAD}\n@hookimpl\ndef register_authenticators():\n    return [lambda connection: None]\n",
         state="refused",
         code="hook_invalid",
-        says="not served",
-        way_out="Remove it",
+        says="not asynchronous",
+        way_out="async def",
     ),
     Bad(
         plugin="elsewhere",

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from plugin_host.sdk.context import Actor
     from plugin_host.settings import Settings
 
-_TOKENS: Final = ("personal", "service")
+_TOKENS: Final = ("personal", "service", "plugin")
 
 
 def require_person(actor: Actor) -> None:
-    """Go on only for somebody who has signed in: raises `Problem` 403 `interactive_session_required` for tokens."""
+    """Go on only for somebody who has signed in.
+
+    Raises `Problem` 403 `interactive_session_required` for tokens, and for whom a plugin vouches.
+    """
     if actor.credential in _TOKENS:
-        detail = "This cannot be done with a personal or service token: sign in."
+        detail = "This needs a person who has signed in: neither a token nor what a plugin vouches for is enough."
         raise Problem(403, "interactive_session_required", detail)
 
 

@@ -54,7 +54,7 @@ RULE_OF: Final[dict[ReasonCode, str]] = {
 
 _ANSWERED: Final = {
     "PH310": {"PH310", "PH311"},
-    "PH314": {"PH312", "PH314"},
+    "PH314": {"PH314"},
     "PH604": {"PH601", "PH602", "PH603", "PH604"},
     "PH901": {"PH301", "PH303", "PH901"},
     "PH501": {"PH501", "PH502"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from plugin_host.core.checking.finding import Finding, finding
 from plugin_host.plugins.findings import nearest
-from plugin_host.plugins.relay import ASYNC_HOOKS, NOT_SERVED
+from plugin_host.plugins.relay import ASYNC_HOOKS
 from plugin_host.sdk import hookspecs
 
 if TYPE_CHECKING:
@@ -48,9 +48,6 @@ def _hook(module: Module, node: ast.FunctionDef | ast.AsyncFunctionDef, *, is_en
     name = next(filter(None, map(_specname, marks)), node.name)
     if marks and name not in HOOKS:
         yield finding("PH310", f"{name!r} is no hook", nearest(name, HOOKS, "hooks"), module.label, node.lineno)
-    elif marks and name in NOT_SERVED:
-        text = f"{name!r} is not served by this release of the host"
-        yield finding("PH312", text, "Remove it until the host serves it.", module.label, node.lineno)
     elif marks:
         yield from _misfit(module, node, name, marks)
     elif not marks and is_entry and _is_top(module, node):

@@ -107,15 +107,6 @@ RULES: Final = (
         "python",
     ),
     Rule(
-        "PH312",
-        "hook-not-served",
-        "error",
-        "This release of the host does not call these hooks yet: better refused than ignored.",
-        "@hookimpl\ndef register_authenticators():\n    return []",
-        "",
-        "python",
-    ),
-    Rule(
         "PH313",
         "event-undeclared",
         "warning",
