@@ -207,7 +207,8 @@ class PluginHost(HostView):
             self._check_strict(await self.reconcile())
             await self.core.setup_needed()
             open_still, audit = self._revisions.watching(self._gate.judge), self.core.auditing.running()
-            async with self.bus.working(), self._follower.following(), self._supervisor.watching(), open_still, audit:
+            following, watching = self._follower.following(), self._supervisor.watching()
+            async with self.bus.working(), following, watching, open_still, audit, self.core.tending():
                 yield self
             await self._save(last=True)
         finally:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import secrets
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from plugin_host.auth.common_passwords import common_part
 from plugin_host.sdk.errors import FieldError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,10 +68,23 @@ class Passwords:
 
         Raises `Problem` 422 for a password that is too long to be anybody's, and 503 `busy`.
         """
+        with self.seat(password) as seat:
+            return await seat.verify(known)
+
+    @contextlib.contextmanager
+    def seat(self, password: str) -> Iterator[Seat]:
+        """Take a place in the queue, before anything else is done for somebody whom there may be no time for.
+
+        Raises as `verify`.
+        """
         if len(_bytes(password)) > MAX_BYTES:
             detail = f"at most {MAX_BYTES} bytes"
             raise Problem(422, "invalid", f"password: {detail}", errors=[FieldError("/password", detail)])
-        return await self._run(self._matches, known, _bytes(password))
+        self._take()
+        try:
+            yield Seat(self, _bytes(password))
+        finally:
+            self._places.release()
 
     def needs_rehash(self, known: str) -> bool:
         """Tell whether the hash was made with other costs than today's."""
@@ -90,23 +105,53 @@ class Passwords:
         """End the threads; who still waits is cancelled."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _matches(self, known: str | None, password: bytes) -> bool:
+    def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Hand work to the threads, for whoever has a place."""
+        return self._pool.submit(work, *args, **kwargs)
+
+    def hash_now(self, password: bytes) -> str:
+        """Hash on this thread."""
+        return self._hasher.hash(password)
+
+    def _take(self) -> None:
+        if not self._places.acquire(blocking=False):
+            detail = "Too many people are signing in at this moment. Try again in a second."
+            raise Problem(503, "busy", detail, headers={"retry-after": "1"})
+
+    def matches(self, known: str | None, password: bytes) -> bool:
+        """Compare on this thread."""
         try:
             return self._hasher.verify(known or self._dummy, password)
         except VerifyMismatchError:
             return False
         except (InvalidHashError, VerificationError):
             # A damaged hash must not be told from a wrong password by the time it takes.
-            return self._matches(None, password)
+            return self.matches(None, password)
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        if not self._places.acquire(blocking=False):
-            detail = "Too many people are signing in at this moment. Try again in a second."
-            raise Problem(503, "busy", detail, headers={"retry-after": "1"})
+        self._take()
         future = self._pool.submit(work, *args, **kwargs)
         # Also called when a waiting request goes away: its place is free again, and its work is not done.
         future.add_done_callback(lambda _: self._places.release())
         return await asyncio.wrap_future(future)
+
+
+class Seat:
+    """A place in the queue, for one password: whoever has one need not wait for another."""
+
+    __slots__ = ("_password", "_passwords")
+
+    def __init__(self, passwords: Passwords, password: bytes) -> None:
+        self._passwords = passwords
+        self._password = password
+
+    async def verify(self, known: str | None) -> bool:
+        """Tell whether the password is the one that was hashed."""
+        return await asyncio.wrap_future(self._passwords.submit(self._passwords.matches, known, self._password))
+
+    async def hash(self) -> str:
+        """Hash the password anew."""
+        return await asyncio.wrap_future(self._passwords.submit(self._passwords.hash_now, self._password))
 
 
 def _weakness(password: str, username: str) -> str | None:
@@ -120,7 +165,8 @@ def _weakness(password: str, username: str) -> str | None:
         rest = folded.replace(word, "")
         if len(rest) < (_OWN_CHARACTERS if len(word) >= _WORD else 1):
             return f"known_word: more of your own than {word!r}"
-    return None
+    common = common_part(password)
+    return None if common is None else f"common: everybody tries {common!r} first; take several words"
 
 
 def _bytes(password: str) -> bytes:

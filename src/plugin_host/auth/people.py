@@ -11,7 +11,7 @@ import datetime as dt
 import unicodedata
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from plugin_host.auth.tables import User
@@ -61,8 +61,10 @@ class People(Users):
 
     # -- for signing in and looking after people -----------------------------------------------------
 
-    async def create(self, session: AsyncSession, profile: Profile, password_hash: str | None) -> User:
-        """Add somebody. Raises `Problem` 409 `username_taken`."""
+    async def create(
+        self, session: AsyncSession, profile: Profile, password_hash: str | None, *, kind: str = "person"
+    ) -> User:
+        """Add a person or, as `kind`, a `service`. Raises `Problem` 409 `username_taken`."""
         user = User(
             username=profile.username,
             username_key=fold(profile.username),
@@ -71,6 +73,8 @@ class People(Users):
             status=ACTIVE,
             password_hash=password_hash,
             created_at=dt.datetime.now(dt.UTC),
+            kind=kind,
+            mfa=False,
         )
         session.add(user)
         try:
@@ -89,6 +93,17 @@ class People(Users):
         if len(username) > MAX_TYPED:  # nobody's name, and not worth the folding
             return None
         return (await session.scalars(select(User).where(User.username_key == fold(username)))).one_or_none()
+
+    async def by_contact(self, session: AsyncSession, text: str) -> User | None:
+        """Find an active person by user name, or by a mail address that only one of them has."""
+        user = await self.by_name(session, text)
+        if user is not None:
+            return user if user.status == ACTIVE else None
+        if "@" not in text or len(text) > MAX_EMAIL:
+            return None
+        same = select(User).where(func.lower(User.email) == text.strip().lower(), User.status == ACTIVE).limit(2)
+        found = (await session.scalars(same)).all()
+        return found[0] if len(found) == 1 else None
 
     def statement(self) -> Select[User]:
         """Select everybody, for a list."""

@@ -47,6 +47,7 @@ SESSION: Final = "plugin_host.session"
 EXPIRED: Final = "plugin_host.session_expired"
 AGAIN: Final = "plugin_host.again"  # the gate judges what is open again: nobody has sent anything
 INVALID: Final = "plugin_host.invalid_token"
+HAS_FACTOR: Final = "plugin_host.has_factor"
 REVISION: Final = "plugin_host.revision"
 """Where the revision is left that was read with the credential's row."""
 
@@ -97,8 +98,7 @@ class Principals:
     """Resolves requests to actors; the only reader of session cookies and bearer tokens.
 
     `memberships_of` gives the roles and the groups of a user id. `idle` and `https` are those of `Sessions`,
-    `app_idle` those of refresh tokens. `enrol` says by somebody's roles whether they must have a second factor:
-    without it they may do nothing until they have. `close` waits for what is still being written.
+    `app_idle` those of refresh tokens.  `close` waits for what is still being written.
     """
 
     def __init__(  # noqa: PLR0913 - what the settings say, one by one
@@ -156,6 +156,7 @@ class Principals:
                 return ANONYMOUS
         if now - held.seen >= self._seen_every and held.table is not None and AGAIN not in scope:
             self._note_seen(held, now)
+        scope[HAS_FACTOR] = held.has_factor
         if held.session is not None:
             scope[SESSION] = held.session
         return held.actor

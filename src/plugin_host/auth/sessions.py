@@ -157,6 +157,12 @@ class Sessions:
         """Give the Set-Cookie header that makes the browser forget the cookie."""
         return self._cookie(scope, "") + "; Max-Age=0"
 
+    def lasting_cookie(self, scope: Mapping[str, Any], name: str, value: str) -> str:
+        """Give the Set-Cookie header of something that a browser is to keep for a year; it signs nobody in."""
+        secure = "Secure; " if is_secure(scope, https=self._https) else ""
+        path = scope.get("plugin_host.base") or "/"
+        return f"{name}={value}; Path={path}; {secure}HttpOnly; SameSite=Lax; Max-Age=31536000"
+
     def _cookie(self, scope: Mapping[str, Any], value: str) -> str:
         if is_secure(scope, https=self._https):
             return f"{SECURE_NAME}={value}; Path=/; Secure; HttpOnly; SameSite=Lax"

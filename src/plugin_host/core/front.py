@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from litestar.connection import ASGIConnection
 
+from plugin_host.auth.principals import HAS_FACTOR
 from plugin_host.core.api.health import health_endpoints
 from plugin_host.core.api.metrics import metrics_endpoint
 from plugin_host.core.api.oauth import jwks_endpoint
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from plugin_host.shell.assets import Assets
 
 NO_FILE: Final = Problem(404, "not_found", "There is no such file; reload the page if the plugin was upgraded.")
+WHILE_ENROLLING: Final = ("/api/core/auth/", "/api/core/shell", "/api/core/menu")
 WHILE_SETTING_UP: Final = frozenset({"/api/core/setup", "/api/core/shell"})
 
 
@@ -58,7 +61,8 @@ class Front:
         revision = scope.get(REVISION) or await self._host.database.revision()
         scope[REVISION] = revision
         await self._standings.at(revision.policy)
-        return await self._standings.admit(actor, _plugin_of(scope.get(PATH, scope["path"])))
+        path = scope.get(PATH, scope["path"])
+        return self._limit(await self._standings.admit(actor, _plugin_of(path)), scope, path)
 
     async def _who(self, scope: Any) -> Actor:
         if self._core.users is None:
@@ -74,6 +78,16 @@ class Front:
             groups=tuple(identity.groups),
             credential="external",
         )
+
+    def _limit(self, actor: Actor, scope: Any, path: str) -> Actor:
+        """Let somebody who must have a second factor, and has none, do nothing but get one."""
+        credentials = self._core.credentials
+        if scope.get(HAS_FACTOR, True) or not credentials.factor_required(actor):
+            return actor
+        if not path.startswith(WHILE_ENROLLING):
+            detail = "You must have a second factor first: begin with POST /api/core/auth/mfa/totp."
+            raise Problem(403, "mfa_enrolment_required", detail)
+        return msgspec.structs.replace(actor, scopes=frozenset())
 
     def table(self, standing: Standing) -> Table:
         """Lay out the addresses of what stands."""

@@ -6,6 +6,8 @@ the same door, the keys differ.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,10 +18,12 @@ from plugin_host.access.members import count_holders
 from plugin_host.auth.setup import Setup
 from plugin_host.core.accounts import Accounts
 from plugin_host.core.api.access import access_routes
+from plugin_host.core.api.account import account_routes, link_routes
 from plugin_host.core.api.audit import audit_routes
 from plugin_host.core.api.auth import auth_routes, me_route
 from plugin_host.core.api.grants import grant_routes
 from plugin_host.core.api.groups import group_routes
+from plugin_host.core.api.mfa import mfa_routes
 from plugin_host.core.api.migrations import migration_routes
 from plugin_host.core.api.oauth import oauth_routes
 from plugin_host.core.api.oidc import oidc_routes
@@ -33,7 +37,6 @@ from plugin_host.core.api.shell import shell_routes
 from plugin_host.core.api.tokens import service_token_routes, token_routes
 from plugin_host.core.api.users import user_routes
 from plugin_host.core.auditing import Auditing
-from plugin_host.core.credentials import Credentials
 from plugin_host.core.openapi import Documents
 from plugin_host.core.provider_sign_in import ProviderSignIn
 from plugin_host.core.screens import Screens
@@ -44,13 +47,15 @@ from plugin_host.shell.assets import Assets
 from plugin_host.shell.page import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from plugin_host.core.standing import HostView
     from plugin_host.database import Database
     from plugin_host.sdk.context import Actor, Users
     from plugin_host.settings import Settings
 
+TEND_EVERY: Final = 3600.0
+"""Seconds between two looks at keys and tokens."""
 STATIC: Final = Path(__file__).parent.parent / "shell" / "static"
 
 log = logging.getLogger("plugin_host")
@@ -65,10 +70,10 @@ class Core:
         self.users = users
         self.setup_required = users is None
         self.auditing = Auditing(database, settings.audit.keep_days)
-        self.accounts = Accounts(settings, database)
+        self.accounts = Accounts(settings, database, self.auditing)
         self.passwords = self.accounts.passwords
         self.people = self.accounts.people
-        self.credentials = Credentials(settings, database)
+        self.credentials = self.accounts.credentials
         self.sessions = self.credentials.sessions
         self.principals = self.credentials.principals
         self.sign_in = self.credentials.sign_in
@@ -102,6 +107,27 @@ class Core:
         if announce is not None:
             self._announce = announce
         return await self.setup.code() if await self.setup_needed() else None
+
+    @contextlib.asynccontextmanager
+    async def tending(self) -> AsyncIterator[None]:
+        """Look after keys and what has ended, again and again, until the end of the block."""
+        if self.users is not None:
+            yield
+            return
+        task = asyncio.create_task(self._tend(), name="plugin-host looks after keys and tokens")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(TEND_EVERY)
+            try:
+                await self.credentials.tend()
+            except Exception:
+                log.exception("keys and tokens could not be looked after; trying again later")
 
     async def close(self) -> None:
         """End what was begun: the password threads, and writes under way."""
@@ -151,17 +177,12 @@ class CorePlugin:
             return [*routes, me_route(held)]
         return [
             *routes,
-            *auth_routes(
-                passwords=core.passwords,
-                people=core.people,
-                sessions=core.sessions,
-                sign_in=core.sign_in,
-                setup=core.setup,
-                auditing=core.auditing,
-                held=held,
-            ),
+            *auth_routes(core.credentials, core.setup, held),
             *oauth_routes(core.sign_in),
             *oidc_routes(core.settings, core.providers),
+            *account_routes(core.settings, core.credentials),
+            *link_routes(core.settings, core.credentials),
+            *mfa_routes(core.settings, core.credentials),
             *session_routes(core.sessions),
             *token_routes(
                 settings=core.settings,
@@ -172,8 +193,14 @@ class CorePlugin:
                 settings=core.settings,
                 tokens=core.credentials.api_tokens,
                 people=core.people,
-                known=lambda: set(host.standing.snapshot.catalogue),
+                ground=grounds.now,
             ),
-            *user_routes(passwords=core.passwords, people=core.people, sessions=core.sessions, ground=grounds.now),
             *group_routes(host, grounds),
+            *user_routes(
+                settings=core.settings,
+                passwords=core.passwords,
+                people=core.people,
+                desk=core.credentials.desk,
+                ground=grounds.now,
+            ),
         ]

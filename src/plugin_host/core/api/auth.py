@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from litestar import Request, Response
+from litestar.datastructures import Cookie
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from plugin_host.access.members import set_roles
 from plugin_host.audit import Entry, record
 from plugin_host.auth.people import check_profile
 from plugin_host.auth.setup import ADMIN
+from plugin_host.core.proving import DEVICE
 from plugin_host.core.signing_in import Tokens, as_actor
-from plugin_host.sdk.context import ANONYMOUS, Actor
+from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.models import to
 from plugin_host.sdk.routing import get, post
@@ -21,13 +23,13 @@ from plugin_host.sdk.routing import get, post
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from plugin_host.auth.passwords import Passwords
     from plugin_host.auth.people import People
-    from plugin_host.auth.sessions import Sessions
     from plugin_host.auth.setup import Setup
-    from plugin_host.auth.tables import User
-    from plugin_host.core.auditing import Auditing
-    from plugin_host.core.signing_in import SignIn
+    from plugin_host.core.credentials import Credentials
+
+
+SETUP = Actor(id="setup", username="setup", display="Set-up", kind="system")
+"""Whoever had the code from the console."""
 
 
 class FirstAdministrator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +41,7 @@ class FirstAdministrator(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What people sign in with. `otp` is for accounts with a second factor; without one it is not looked at."""
+    """What people sign in with. `otp` is for accounts with a second factor: its code, or a recovery code."""
 
     username: str
     password: str
@@ -70,17 +72,10 @@ class Me(msgspec.Struct, frozen=True):
     roles: list[str]
 
 
-def auth_routes(  # noqa: PLR0913 - what signing in takes, by name
-    *,
-    passwords: Passwords,
-    people: People,
-    sessions: Sessions,
-    sign_in: SignIn,
-    setup: Setup,
-    auditing: Auditing,
-    held: Callable[[Actor], Iterable[str]],
-) -> list[Any]:
+def auth_routes(credentials: Credentials, setup: Setup, held: Callable[[Actor], Iterable[str]]) -> list[Any]:
     """Make the handlers of signing in; `held` names the permissions of an actor."""
+    passwords, people, sessions = credentials.passwords, credentials.people, credentials.sessions
+    sign_in, proving, desk = credentials.sign_in, credentials.proving, credentials.desk
 
     @post("/setup", permission="public")
     async def set_up(data: FirstAdministrator, db: AsyncSession) -> SignedIn:
@@ -88,15 +83,15 @@ def auth_routes(  # noqa: PLR0913 - what signing in takes, by name
         try:
             await setup.check(data.code)
         except Problem as problem:
-            auditing.count("core.setup.refused", problem.code)
+            credentials.auditing.count("core.setup.refused", problem.code)
             raise
         profile = check_profile(data.username)
         passwords.check_strength(data.password, profile.username)
         hashed = await passwords.hash(data.password)
         # Only now the transaction: nobody else could write while a password is hashed.
         await setup.redeem(db, data.code)
-        user = await people.create(db, profile, hashed)
-        await set_roles(db, user.id, [ADMIN], "setup")
+        user = await desk.add(db, SETUP, profile, hashed, roles=[ADMIN])
+        await set_roles(db, user.id, [ADMIN], SETUP.id)
         await record(db, Entry(action="core.setup.done", actor=as_actor(user), object=f"user:{user.id}"))
         return SignedIn(to(user, PersonOut))
 
@@ -105,11 +100,13 @@ def auth_routes(  # noqa: PLR0913 - what signing in takes, by name
         """Sign in: answers a browser the person, and a cookie that scripts cannot read; an application its tokens."""
         if data.client == "app":
             await sign_in.prepare()
-        user = await _prove(passwords, people, db, data, auditing)
-        started = await sign_in.start_session(db, request.scope, user, methods=("password",), client=data.client)
+        proven = await proving.prove(db, request.scope, data.username, data.password, data.otp)
+        user = proven.user
+        started = await sign_in.start_session(db, request.scope, user, methods=proven.methods, client=data.client)
         if started.tokens is not None:
             return Response(started.tokens)
-        return Response(SignedIn(to(user, PersonOut)), headers={"set-cookie": started.cookies[0]})
+        mark = sessions.lasting_cookie(request.scope, DEVICE, proven.device)
+        return with_cookies(Response(SignedIn(to(user, PersonOut))), (*started.cookies, mark))
 
     @post("/auth/logout", permission="signed-in", status_code=204)
     async def logout(request: Request[Any, Any, Any], db: AsyncSession) -> Response[None]:
@@ -134,22 +131,20 @@ def me_route(held: Callable[[Actor], Iterable[str]], people: People | None = Non
     return me
 
 
-async def _prove(passwords: Passwords, people: People, db: AsyncSession, data: Login, auditing: Auditing) -> User:
-    """Give the user whose password this is; all others are told the same, after the same work."""
-    known = await people.credentials(data.username)
-    hashed = known.password_hash if known is not None and known.active else None
-    if await passwords.verify(hashed, data.password) and known is not None and hashed is not None:
-        fresh = await passwords.hash(data.password) if passwords.needs_rehash(hashed) else None
-        user = await people.lock(db, known)
-        if user is not None:
-            if fresh is not None:
-                await people.set_password(db, user, fresh)
-            return user
-    if known is None:
-        auditing.count("core.session.refused", "unknown_user")  # what was typed may be a password: it is not kept
-    else:
-        why = {"why": "wrong password" if known.active else "disabled"}
-        who = f"user:{known.user_id}"
-        refused = Entry(action="core.session.refused", actor=ANONYMOUS, object=who, outcome="refused", detail=why)
-        auditing.refused(refused)
-    raise Problem(401, "invalid_credentials", "The user name or the password is wrong.")
+def with_cookies(response: Response[Any], cookies: Iterable[str]) -> Response[Any]:
+    """Add Set-Cookie headers, each as it is to be sent."""
+    for line in cookies:
+        response.set_cookie(_Line(line))
+    return response
+
+
+class _Line(Cookie):
+    """A Set-Cookie header that is written already: Litestar has its own idea of how one is written."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(key=line.partition("=")[0])
+        self.line = line
+
+    def to_encoded_header(self) -> tuple[bytes, bytes]:
+        """Give the header."""
+        return b"set-cookie", self.line.encode("latin-1")

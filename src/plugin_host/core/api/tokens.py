@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from plugin_host.audit import Entry, record
 from plugin_host.auth.api_tokens import PERSONAL, PREFIXES, SERVICE, scopes_of
 from plugin_host.core.api.fresh import require_fresh, require_person
+from plugin_host.core.governing.authority import Authority
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.routing import delete, get, post
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from plugin_host.auth.api_tokens import ApiTokens
     from plugin_host.auth.people import People
     from plugin_host.auth.tables import Token, User
+    from plugin_host.core.governing.ground import Ground
     from plugin_host.settings import Settings
 
 MANAGE: Final = "core.users.manage"
@@ -97,9 +99,12 @@ def token_routes(*, settings: Settings, tokens: ApiTokens, held: Callable[[Actor
 
 
 def service_token_routes(
-    *, settings: Settings, tokens: ApiTokens, people: People, known: Callable[[], Collection[str]]
+    *, settings: Settings, tokens: ApiTokens, people: People, ground: Callable[[], Ground]
 ) -> list[Any]:
-    """Make the handlers of other people's tokens, and of machines'; `known` names the permissions that there are."""
+    """Make the handlers of other people's tokens, and of machines'; `ground` is what plugins bring to the policy.
+
+    Whoever makes a token for a machine must hold all that it holds: they could do it themselves with the token.
+    """
 
     @get("/users/{user_id:str}/tokens", permission=MANAGE)
     async def list_user_tokens(user_id: str, db: AsyncSession) -> TokenList:
@@ -111,8 +116,9 @@ def service_token_routes(
     async def create_service_token(user_id: str, data: TokenIn, actor: Actor, db: AsyncSession) -> NewTokenOut:
         """Make a token for a machine; it is shown this once."""
         require_fresh(actor, settings)
-        _check_scopes(data.scopes, set(known()), 422, "there is no such permission")
+        _check_scopes(data.scopes, set(ground().catalogue), 422, "there is no such permission")
         user = await _find(people, db, user_id)
+        await (await Authority.open(db, actor, ground())).require_above(user_id)
         if user.kind != SERVICE:
             detail = f"{user.username} is a person, who makes tokens of their own; service tokens are for machines."
             raise Problem(409, "not_a_service", detail)

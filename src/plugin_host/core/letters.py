@@ -1,0 +1,37 @@
+"""What people are written, and where the links in it lead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from plugin_host.sdk.services import MAIL
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from plugin_host.auth.links import Purpose
+    from plugin_host.sdk.context import Services
+    from plugin_host.settings import Settings
+
+_PAGES: Final[dict[Purpose, str]] = {"invitation": "/login/invitation", "reset": "/login/reset"}
+
+
+def link_to(settings: Settings, purpose: Purpose, token: str) -> str:
+    """Give the address of the page where a one-time token is used, below the public address, never the request's.
+
+    The token stands behind `#`: what stands there is in no server's log.
+    """
+    base = settings.public_url or f"http://{settings.server.host}:{settings.server.port}"
+    return f"{base.rstrip('/')}{_PAGES[purpose]}#{token}"
+
+
+async def send_letter(services: Services, db: AsyncSession, to: str | None, subject: str, text: str) -> bool:
+    """Send a letter with the transaction; tells whether there is somebody to send it, and an address."""
+    if to is None:
+        return False
+    try:
+        mail = services.get(MAIL)
+    except LookupError:
+        return False
+    await mail.send(db, to, subject, text)
+    return True
