@@ -18,8 +18,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from plugin_host import registry
 from plugin_host.core.api.health import FAULTS
 from plugin_host.core.assembly import Assembly
+from plugin_host.core.background import Background
 from plugin_host.core.bus import Bus
 from plugin_host.core.databases import host_database
+from plugin_host.core.desk import Desk
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
 from plugin_host.core.migrating.telling import overview
@@ -104,6 +106,8 @@ class PluginHost(HostView):
         self._assembly = Assembly(
             self.settings, self.databases, self._offers, standings.access, clock, self.bus, standings.open_call
         )
+        self.desk = Desk(self.databases, self.bus.wake)
+        self.background = Background(self.settings, self.databases, self.bus.wake)
         self._front = Front(self, self.core, self._supervisor, standings)
         self._revisions = Revisions(self.database, self._supervisor.usages)
         self._rates = Rates(self.settings.limits.rates)

@@ -27,6 +27,9 @@ COMMANDS: Final = {
     "access": ("plugin_host.cli.access:access", "Say why somebody may, share objects, keep the policy in a file."),
     "config": ("plugin_host.cli.config:config", "Show the settings and where each comes from."),
     "openapi": ("plugin_host.cli.openapi:openapi", "Print the OpenAPI document of the plugins that would run."),
+    "events": ("plugin_host.cli.events:events", "See what could not be delivered; deliver again."),
+    "jobs": ("plugin_host.cli.jobs:jobs", "List the jobs, and run one now."),
+    "worker": ("plugin_host.cli.worker:worker", "Deliver events and run jobs, without serving."),
     "schema": ("plugin_host.cli.plan:schema", "Print the JSON Schema of a manifest file."),
 }
 

@@ -152,6 +152,11 @@ class Bus:
             self._running = False
             await self._work_at(set())
 
+    def wake(self) -> None:
+        """Look now, in every database."""
+        for place in list(self._places.values()):
+            place.relay.wake()
+
     @property
     def relays(self) -> Mapping[Database, Relay]:
         """The relays that work in this process."""

@@ -21,6 +21,7 @@ from plugin_host.core.api.access import access_routes
 from plugin_host.core.api.account import account_routes, link_routes
 from plugin_host.core.api.audit import audit_routes
 from plugin_host.core.api.auth import auth_routes, me_route
+from plugin_host.core.api.events import event_routes
 from plugin_host.core.api.grants import grant_routes
 from plugin_host.core.api.groups import group_routes
 from plugin_host.core.api.mfa import mfa_routes
@@ -40,9 +41,9 @@ from plugin_host.core.auditing import Auditing
 from plugin_host.core.openapi import Documents
 from plugin_host.core.provider_sign_in import ProviderSignIn
 from plugin_host.core.screens import Screens
-from plugin_host.sdk.contributions import Service
+from plugin_host.sdk.contributions import Job, Service
 from plugin_host.sdk.hookspecs import hookimpl
-from plugin_host.sdk.services import USERS
+from plugin_host.sdk.services import FILES, MAIL, USERS
 from plugin_host.shell.assets import Assets
 from plugin_host.shell.page import Page
 
@@ -149,8 +150,18 @@ class CorePlugin:
 
     @hookimpl
     def register_services(self) -> list[Service[Any]]:
-        """Offer the look-up of people: core's own, or the embedding application's."""
-        return [Service(USERS, self._core.users or self._core.people)]
+        """Offer the look-up of people (core's own, or the embedding application's), letters, and files."""
+        background = self._host.background
+        return [
+            Service(USERS, self._core.users or self._core.people),
+            Service(MAIL, background.post),
+            Service(FILES, background.files),
+        ]
+
+    @hookimpl
+    def register_jobs(self) -> list[Job]:
+        """Send letters, and tidy up."""
+        return self._host.background.jobs()
 
     @hookimpl
     def register_routes(self) -> list[Any]:
@@ -168,6 +179,7 @@ class CorePlugin:
             *access_routes(host, grounds, core.users or core.people),
             *openapi_routes(documents),
             *audit_routes(),
+            *event_routes(host.desk),
         ]
 
         def held(actor: Actor) -> list[str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from plugin_host.access.books import Books
     from plugin_host.access.policy import Policy
+    from plugin_host.core.background import Background
+    from plugin_host.core.desk import Desk
     from plugin_host.core.migrating.telling import Migrations
     from plugin_host.database import Database, Databases
     from plugin_host.menu import PlacedItem
@@ -105,6 +107,8 @@ class HostView(ABC):
     database: Database
     databases: Databases
     users: Users | None
+    desk: Desk
+    background: Background
 
     @property
     @abstractmethod

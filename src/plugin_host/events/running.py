@@ -25,6 +25,7 @@ from plugin_host.events.claiming import acknowledge, forget_job, note_run
 from plugin_host.events.codec import NOTHING, Undecodable, decode
 from plugin_host.events.publishing import Origin, insert_of
 from plugin_host.events.tables import inbox
+from plugin_host.sdk.calls import CURRENT_CALL, Call
 from plugin_host.sdk.contributions import DeadLetter, Discard, Retry
 from plugin_host.sdk.delivery import Delivery
 
@@ -163,7 +164,7 @@ class _Call:
 
     async def _call(self, value: Any, hands: Hands) -> asyncio.Task[Any] | None:
         """Call the handler. Gives its task if it goes on after its time limit, whatever it is told."""
-        task = asyncio.ensure_future(_outcome_of(self._arguments(value), self._handler, hands))
+        task = asyncio.ensure_future(_outcome_of(self._arguments(value), self._handler, hands, self._claimed.event_id))
         try:
             await asyncio.wait({task}, timeout=self._handler.timeout)
         except asyncio.CancelledError:
@@ -223,8 +224,11 @@ class _Call:
         return Outcome(outcome.kind, outcome.error, outcome.after, outcome.kept, self._actor, self._began)
 
 
-async def _outcome_of(arguments: Callable[[], dict[str, Any]], handler: Handler, hands: Hands) -> BaseException | None:
+async def _outcome_of(
+    arguments: Callable[[], dict[str, Any]], handler: Handler, hands: Hands, number: str
+) -> BaseException | None:
     """Call a handler and give what it raised: a task that raises SystemExit would end the event loop."""
+    CURRENT_CALL.set(Call(number, handler.plugin))  # of this task only
     try:
         call = functools.partial(handler.fn, **arguments())
         if _is_async(handler.fn):

@@ -36,8 +36,7 @@ async def subscribe(session: AsyncSession, plugins: Collection[str], handlers: I
         for name, each in wanted.items()
         if name in rows
         and (
-            rows[name].ordered != each.ordered
-            or rows[name].event != (each.event or "")
+            any(getattr(rows[name], column) != value for column, value in _said(each).items())
             or rows[name].seen < now - SEEN_EVERY
         )
     ]
@@ -47,7 +46,7 @@ async def subscribe(session: AsyncSession, plugins: Collection[str], handlers: I
         insert = insert_of(session.get_bind().dialect.name)(subscription)
         await session.execute(insert.on_conflict_do_nothing(index_elements=["subscriber"]), new)
     for each in sorted(other, key=lambda one: one.subscriber):
-        values: dict[str, Any] = {"ordered": each.ordered, "event": each.event or "", "seen": now}
+        values: dict[str, Any] = {**_said(each), "seen": now}
         await session.execute(
             sa.update(subscription).where(subscription.c.subscriber == each.subscriber).values(**values)
         )
@@ -89,9 +88,18 @@ def _row(handler: Handler, now: float) -> dict[str, Any]:
     return {
         "subscriber": handler.subscriber,
         "plugin": handler.plugin,
-        "event": handler.event or "",
-        "ordered": handler.ordered,
         "since": now,
         "seen": now,
         "crashes": 0,
+        **_said(handler),
+    }
+
+
+def _said(handler: Handler) -> dict[str, Any]:
+    """Give what a release of the plugin may say differently from the one before."""
+    return {
+        "event": handler.event or "",
+        "ordered": handler.ordered,
+        "schedule": handler.schedule.line if handler.schedule is not None else None,
+        "timezone": handler.schedule.timezone if handler.schedule is not None else None,
     }

@@ -105,6 +105,8 @@ subscription: Final = sa.Table(
     sa.Column("seen", _MOMENT, nullable=False),
     sa.Column("crashes", sa.Integer, nullable=False),
     sa.Column("quarantine", sa.Text),
+    sa.Column("schedule", sa.String(200)),
+    sa.Column("timezone", sa.String(64)),
 )
 """Who is to get which event: read by whoever publishes, in the same transaction, so that all processes agree."""
 

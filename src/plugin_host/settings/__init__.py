@@ -9,6 +9,7 @@ from __future__ import annotations
 from plugin_host.settings.auth import Argon2, Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.events import Events
+from plugin_host.settings.mail import Mail
 from plugin_host.settings.rates import Rates
 from plugin_host.settings.reading import SettingsError
 from plugin_host.settings.schema import (
@@ -30,6 +31,7 @@ __all__ = [
     "Events",
     "Limits",
     "Loader",
+    "Mail",
     "Migrations",
     "OwnDatabase",
     "Pool",

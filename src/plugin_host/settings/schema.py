@@ -14,6 +14,7 @@ from plugin_host.settings import reading, wording
 from plugin_host.settings.auth import Auth
 from plugin_host.settings.databases import OwnDatabase, Pool
 from plugin_host.settings.events import Events
+from plugin_host.settings.mail import Mail
 from plugin_host.settings.rates import Rates
 from plugin_host.settings.section import Section as _Section, Text
 from plugin_host.settings.server import Server
@@ -159,6 +160,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     limits: Limits = Limits()
     pool: Pool = Pool()
     events: Events = Events()
+    mail: Mail = Mail()
     theme: Theme = Theme()
     databases: Annotated[
         dict[str, OwnDatabase],
