@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from plugin_host.core.doctor import Finding
 
 _ORDER: Final = (
-    "python", "versions", "settings", "addresses", "files", "disk", "database", "tables", "plugins", "starts",
+    "python", "versions", "settings", "addresses", "precautions", "files", "disk", "database", "tables",
+    "plugins", "starts",
 )  # fmt: skip
 
 

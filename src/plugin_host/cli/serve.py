@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import os
 import secrets
 import shutil
@@ -21,6 +20,7 @@ import msgspec
 from plugin_host.cli.hosts import host_options, open_host
 from plugin_host.cli.running import run_to_the_end
 from plugin_host.cli.wiring import WORKER, uvicorn_options
+from plugin_host.settings.server import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -38,8 +38,13 @@ if TYPE_CHECKING:
 @click.option(
     "--safe", is_flag=False, flag_value="*", metavar="[=ID,…]", help="Start without plugins, or without these."
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Do not start with files of secrets that others may read, guessable passwords, or plugins at fault.",
+)
 @click.option("--demo", is_flag=True, help="Loopback only, throw-away data, made-up people and three accounts.")
-def serve(  # noqa: PLR0913 - the contract's options
+def serve(  # noqa: PLR0913, PLR0917 - the contract's options
     config: str | None,
     app: str | None,
     address: str | None,
@@ -47,6 +52,7 @@ def serve(  # noqa: PLR0913 - the contract's options
     workers: int | None,
     reload: bool,  # noqa: FBT001 - click's flags
     safe: str | None,
+    strict: bool,  # noqa: FBT001
     demo: bool,  # noqa: FBT001
 ) -> None:
     """Run the server: migrate, activate the plugins, listen.
@@ -59,11 +65,14 @@ def serve(  # noqa: PLR0913 - the contract's options
         if demo or reload or safe is not None or (workers or 1) > 1:
             raise click.UsageError("--app serves the application's host: without --demo, --reload, --safe, --workers")
         host = open_host(config, app)
+        _take_precautions(_with_server(host.settings, address, port, None), None, strict=strict)
         _serve_one(host, host.settings, address, port)
         return
     from plugin_host.settings import Settings  # noqa: PLC0415 - lazy
 
-    settings = _with_server(Settings.load(config), address, port, workers)
+    settings = _strictly(_with_server(Settings.load(config), address, port, workers), strict=strict)
+    _take_precautions(settings, config, strict=strict, reload=reload)
+    settings = _with_hosts(settings)
     if demo:
         _serve_demo(settings, without)
     elif reload or settings.server.workers > 1:
@@ -91,6 +100,40 @@ def _with_server(settings: Settings, address: str | None, port: int | None, work
     said = {"host": address, "port": port, "workers": workers}
     server = msgspec.structs.replace(settings.server, **{k: v for k, v in said.items() if v is not None})
     return msgspec.structs.replace(settings, server=server)
+
+
+def _strictly(settings: Settings, *, strict: bool) -> Settings:
+    if not strict:
+        return settings
+    return msgspec.structs.replace(settings, loader=msgspec.structs.replace(settings.loader, strict=True))
+
+
+def _with_hosts(settings: Settings) -> Settings:
+    """Answer to loopback names alone where nothing else is said and only this machine can ask.
+
+    A page of another site can give its own name the address 127.0.0.1, and ask as if it were ours.
+    """
+    if settings.server.hosts or settings.public_url or not is_loopback(settings.server.host):
+        return settings
+    from plugin_host.gateway.edge import LOOPBACK  # noqa: PLC0415 - brings the web stack
+
+    hosts = (*LOOPBACK, "*.localhost", _bracketed(settings.server.host))
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, hosts=hosts))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _take_precautions(settings: Settings, config: str | None, *, strict: bool, reload: bool = False) -> None:
+    """Refuse to start with what anybody could guess or see; say what may have its reasons."""
+    from plugin_host.core.doctor.precautions import dangers  # noqa: PLC0415 - lazy
+
+    found = list(dangers(settings, config, reload=reload))
+    if refused := [f"{each.text} {each.way_out}" for each in found if each.always or strict]:
+        raise click.ClickException("this is no way to start a server: " + " ".join(refused))
+    for danger in found:
+        click.echo(f"Warning: {danger.text} {danger.way_out}", err=True)
 
 
 # -- one process ---------------------------------------------------------------------------------------
@@ -160,7 +203,7 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 
 def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{_bracketed(host)}:{port}"
 
 
 # -- several processes ---------------------------------------------------------------------------------
@@ -207,7 +250,7 @@ async def _prepare_many(settings: Settings, without: bool | Collection[str]) -> 
 
 
 def _serve_demo(settings: Settings, without: bool | Collection[str]) -> None:  # noqa: FBT001
-    if not _is_loopback(settings.server.host):
+    if not is_loopback(settings.server.host):
         msg = f"--demo listens on loopback only, not on {settings.server.host}: its accounts are for everybody"
         raise click.ClickException(msg)
     folder = tempfile.mkdtemp(prefix="plugin-host-demo-")
@@ -237,12 +280,3 @@ async def _demo(host: PluginHost, settings: Settings, listening: socket.socket) 
         for name, given in accounts.items():
             click.echo(f"  {name:<8} password {passwords[name]}   ({', '.join(given) or 'no roles'})")
         await _listen_until_told(host.asgi, settings, listening)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

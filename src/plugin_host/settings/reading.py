@@ -54,6 +54,16 @@ def read(root: Root, config: str | Path | None, environ: Mapping[str, str], fold
     return leaves
 
 
+def secret_files(
+    root: Root, config: str | Path | None, environ: Mapping[str, str], folder: Path | None = None
+) -> list[tuple[str, Path]]:
+    """List the files that values are read from: the name of each setting (`secret_key`), and its file."""
+    folder = folder or Path()
+    said = [*_read_file(root, config, environ, folder), *_read_environment(root, environ)]
+    targets = ((_file_target(root, key), leaf) for key, leaf in said)
+    return [(".".join(target), folder / str(leaf.value)) for target, leaf in targets if target is not None]
+
+
 def tree_of(leaves: Mapping[Key, Leaf]) -> dict[str, Any]:
     """Build the nested tables that the leaves came from; where two disagree about the shape, the later one wins."""
     root: dict[str, Any] = {}

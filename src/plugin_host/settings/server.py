@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated
 
 from msgspec import Meta
@@ -61,3 +62,11 @@ class Server(Section, frozen=True, kw_only=True):
     connections_per_address: Annotated[
         int, Meta(ge=1, description="As `server.connections`, for each address; a trusted proxy has no such limit.")
     ] = 1000
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether an address is reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

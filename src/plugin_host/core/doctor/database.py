@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from plugin_host.core.doctor.findings import Finding, first_line
-from plugin_host.core.doctor.installation import is_loopback, readable_by_others
+from plugin_host.core.doctor.installation import readable_by_others
+from plugin_host.settings.server import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from plugin_host.core.databases import host_database
 from plugin_host.core.doctor import environment, installation, plugins
 from plugin_host.core.doctor.database import check_database
 from plugin_host.core.doctor.findings import Finding, first_line
+from plugin_host.core.doctor.precautions import check_dangers
 from plugin_host.core.planner import Planner
 from plugin_host.database import DatabaseError
 from plugin_host.settings import Settings, SettingsError
@@ -39,7 +40,8 @@ async def examine(config: str | None, environ: Mapping[str, str], planner: Plann
             found += _safely("versions", environment.check_host)
             return [*found, Finding(check="database", level="error", text=f"{first_line(error)}.", way_out=way_out)]
     try:
-        found += await _examine(planner, None if embedded else installation.settings_file(config, environ), embedded)
+        file = None if embedded else installation.settings_file(config, environ)
+        found += await _examine(planner, file, None if embedded else environ)
     finally:
         await planner.database.close()
     return found
@@ -50,12 +52,14 @@ def document(findings: Sequence[Finding]) -> dict[str, Any]:
     return {"ok": all(finding.level != "error" for finding in findings), "items": list(findings)}
 
 
-async def _examine(planner: Planner, config: Path | None, embedded: bool) -> list[Finding]:  # noqa: FBT001 - one caller
+async def _examine(planner: Planner, config: Path | None, environ: Mapping[str, str] | None) -> list[Finding]:
+    """Look at all that settings say; without `environ` at those of an application, which has a server of its own."""
     settings, database = planner.settings, planner.database
     extras = () if database.path is not None else ("postgres",)
     found = _safely("versions", lambda: environment.check_host(extras))
-    if not embedded:  # an application has a server of its own
+    if environ is not None:
         found += _safely("addresses", lambda: installation.check_addresses(settings))
+        found += _safely("precautions", lambda: check_dangers(settings, config, environ))
     found += _safely("files", lambda: installation.check_files(settings, config))
     found += _safely("disk", lambda: installation.check_disk(settings))
     looked = await asyncio.to_thread(_safely, "database", lambda: check_database(database))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from plugin_host.core.doctor.findings import Finding
 from plugin_host.settings import Settings, SettingsError
+from plugin_host.settings.server import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,14 +121,6 @@ def check_addresses(settings: Settings) -> Iterator[Finding]:
             f"server.workers is {server.workers}, and SQLite lets one process write at a time.",
             "Use PostgreSQL, or one worker.",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether an address is reached from this machine only."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _allows(pattern: str, name: str) -> bool:
