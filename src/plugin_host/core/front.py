@@ -11,13 +11,13 @@ from plugin_host.auth.principals import HAS_FACTOR
 from plugin_host.core.api.health import health_endpoints
 from plugin_host.core.api.metrics import metrics_endpoint
 from plugin_host.core.api.oauth import jwks_endpoint
-from plugin_host.core.vouching import Vouching
+from plugin_host.core.vouching import Vouching, identity_fault
 from plugin_host.gateway.dispatcher import Table
 from plugin_host.gateway.edge import FRAMED
 from plugin_host.gateway.foreign import PATH
 from plugin_host.gateway.gate import REVISION
 from plugin_host.gateway.problems import send_problem
-from plugin_host.sdk.context import ANONYMOUS, Actor
+from plugin_host.sdk.context import ANONYMOUS, Actor, Identity
 from plugin_host.sdk.errors import Problem
 from plugin_host.shell.assets import Asset, frame_policy, send_asset
 
@@ -70,6 +70,10 @@ class Front:
         identity = await self._core.users.authenticate(ASGIConnection(scope))
         if identity is None:
             return ANONYMOUS
+        fault = "gave no Identity" if not isinstance(identity, Identity) else identity_fault(identity)
+        if fault:  # it lets nobody in, and the log has the sentence
+            msg = f"users.authenticate {fault}"
+            raise TypeError(msg)
         return Actor(
             id=identity.id,
             username=identity.username,

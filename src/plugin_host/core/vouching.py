@@ -78,7 +78,7 @@ class Vouching:
         fault = f"took more than {self._limit:g} seconds"
         if done:
             answer = task.result()
-            if answer is None or (isinstance(answer, Identity) and (fault := _fault(answer)) == ""):
+            if answer is None or (isinstance(answer, Identity) and (fault := identity_fault(answer)) == ""):
                 return answer
             if not isinstance(answer, Identity):
                 fault = f"raised {answer!r}" if isinstance(answer, BaseException) else f"gave {type(answer).__name__}"
@@ -131,13 +131,14 @@ async def _shielded(authenticate: Authenticator, scope: dict[str, Any]) -> Any:
         return error
 
 
-def _fault(identity: Identity) -> str:
-    """Say what is wrong with an identity; nothing checked its types when it was made."""
-    names = (identity.id, identity.username, identity.display)
-    if not all(isinstance(name, str) and name and name.isprintable() and len(name) <= MAX_NAME for name in names):
-        return "gave an identity whose id, username or display is empty, too long or no plain text"
-    if len(identity.id) > MAX_ID:
-        return f"gave an id of more than {MAX_ID} characters"
-    if not all(isinstance(role, str) for role in identity.roles):
-        return "gave roles that are no texts"
+def identity_fault(identity: Identity) -> str:
+    """Say what is wrong with an identity, nothing if it is fine: types were not checked when it was made."""
+    if not isinstance(identity.id, str) or not 0 < len(identity.id) <= MAX_ID or not identity.id.isprintable():
+        return f"gave an id that is no text of 1 to {MAX_ID} characters: {identity.id!r:.100}"
+    for name in ("username", "display"):
+        said = getattr(identity, name)
+        if not isinstance(said, str) or len(said) > MAX_NAME or not said.isprintable():
+            return f"gave a {name} that is no text of at most {MAX_NAME} characters"
+    if not all(isinstance(each, str) for each in (*identity.roles, *identity.groups)):
+        return "gave roles or groups that are no texts"
     return ""
