@@ -263,10 +263,16 @@ class PluginHost(HostView):
         return [(plugin, each) for plugin, held in running for each in held.contributions.authenticators]
 
     async def ready(self) -> str:
-        """Say `ok`, or `starting` until the first generation stands, or `behind` while a wish is not followed yet."""
+        """Say `ok`; `starting` until the first generation stands, `behind` while a wish is not followed yet.
+
+        And `unavailable` while the database cannot be reached.
+        """
         if not self._dispatcher.open:
             return "starting"
-        return "behind" if await self._follower.behind() else "ok"
+        behind = await self._follower.behind()
+        if not self._follower.reachable:
+            return "unavailable"
+        return "behind" if behind else "ok"
 
     def account(self, plugin: str) -> dict[str, Any]:
         """Give the account of a plugin in this process: times in milliseconds, see `Supervisor.accounting`."""

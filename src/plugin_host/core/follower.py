@@ -19,6 +19,8 @@ log = logging.getLogger("plugin_host")
 
 EVERY: Final = 1.0
 """Seconds between two looks."""
+PATIENCE: Final = 3.0
+"""Seconds that the database may take to answer a look."""
 
 
 class Follower:
@@ -31,6 +33,8 @@ class Follower:
         self._database = database
         self._reconcile = reconcile
         self._due = due
+        self.reachable = True
+        """Whether the database answered when it was asked last."""
         self._seen = 0
         self._followed = 0
 
@@ -70,6 +74,10 @@ class Follower:
     async def _now(self) -> int:
         """Read the number; a database that does not answer has nothing new to say."""
         try:
-            return (await self._database.revision()).wishes
-        except (sqlite3.Error, SQLAlchemyError):
+            async with asyncio.timeout(PATIENCE):
+                wishes = (await self._database.revision()).wishes
+        except (sqlite3.Error, SQLAlchemyError, TimeoutError):
+            self.reachable = False
             return self._seen
+        self.reachable = True
+        return wishes

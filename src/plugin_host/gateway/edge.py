@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from plugin_host.gateway.guard import STATUS
-from plugin_host.gateway.problems import REQUEST_ID, send_problem, to_problem
+from plugin_host.gateway.problems import REQUEST_ID, is_away, note_away, send_problem, to_problem
 from plugin_host.gateway.wire.connections import block_of
 from plugin_host.sdk.errors import Problem
 
@@ -153,7 +153,7 @@ class Edge:
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             if _is_called_off(error):
                 raise
-            log.exception("%s failed (request %s)", scope["path"], scope[REQUEST_ID])
+            _note(error, scope)
             if started:
                 raise  # the server must cut the connection: half an answer must not look like a whole one
             await send_problem(to_problem(error), scope, answer)
@@ -210,6 +210,13 @@ def _is_called_off(error: BaseException) -> bool:
     """Tell whether the server has cancelled the request; else something below has raised it without being asked."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _note(error: BaseException, scope: dict[str, Any]) -> None:
+    if is_away(error):
+        note_away(error)
+    else:
+        log.error("%s failed (request %s)", scope["path"], scope[REQUEST_ID], exc_info=error)
 
 
 def _can_be_refused(scope: dict[str, Any]) -> bool:

@@ -26,7 +26,15 @@ from litestar.middleware import ASGIMiddleware
 
 from plugin_host.gateway.headers import POLICY_REVISION, is_preflight, require_json, wanted_revision
 from plugin_host.gateway.origin import SAFE_METHODS, check_origin
-from plugin_host.gateway.problems import FAILED, REQUEST_ID, log_unexpected, send_problem, to_problem
+from plugin_host.gateway.problems import (
+    FAILED,
+    REQUEST_ID,
+    is_away,
+    log_unexpected,
+    note_away,
+    send_problem,
+    to_problem,
+)
 from plugin_host.sdk.calls import CURRENT_CALL, Call
 from plugin_host.sdk.errors import Problem
 
@@ -209,7 +217,10 @@ class Gate(ASGIMiddleware):
             raise
         except Exception as error:
             # Never an allow: who cannot be known, or judged, is not let in.
-            log.exception("cannot tell who asks, or what they may (request %s)", scope.get(REQUEST_ID, "-"))
+            if is_away(error):
+                note_away(error)
+            else:
+                log.exception("cannot tell who asks, or what they may (request %s)", scope.get(REQUEST_ID, "-"))
             problem = to_problem(error)
             if problem.status >= 500 and problem.code == "internal_error":  # noqa: PLR2004 - a status
                 problem = Problem(503, "unavailable", "Sign-in or permissions cannot be checked right now.")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError as PoolTimeout,
+)
 
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.models import to
@@ -57,6 +65,12 @@ _MISSING_PARAMETER: Final = re.compile(r"Missing required \w+ parameter '([^']*)
 _NAMED_FIELD: Final = re.compile(r"field `([^`]*)`")
 # SQLSTATE of PostgreSQL for a deadlock and for two transactions that cannot both be: the same call may work next time.
 _TRY_AGAIN: Final = frozenset({"40001", "40P01"})
+# Classes of SQLSTATE: the connection is lost, or the server is going down; and a database that takes none.
+_AWAY: Final = frozenset({"08", "57"})
+_NOT_ACCEPTING: Final = "55000"
+SAY_EVERY: Final = 10.0
+"""Seconds between two lines that say that the database is away."""
+_away: Final = [float("-inf")]
 _CLOSE_REASON_BYTES: Final = 123
 UNWORDED: Final = 4500
 """The code of a close whose exception is in `FAILED`: `word_closes` says what it is."""
@@ -141,7 +155,9 @@ def word_closes(scope: Scope, send: Send) -> Send:
 
 def log_unexpected(exc: BaseException, problem: Problem, scope: Scope, plugin: str) -> None:
     """Keep what a caller is not told: the exception behind a 500, with the plugin's name and the request's id."""
-    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(exc, Problem):
+    if is_away(exc):
+        note_away(exc)
+    elif problem.status == HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(exc, Problem):
         what = f"{scope.get('method', 'WebSocket')} {scope['path']}"
         log.error("plugin %s failed at %s (request %s)", plugin, what, scope.get(REQUEST_ID, "-"), exc_info=exc)
         scope.setdefault(FAILED, exc)  # whoever counts errors says what failed last
@@ -167,9 +183,33 @@ def _of_database(exc: SQLAlchemyError) -> Problem | None:
         return Problem(409, "conflict", "This contradicts something that is already there.")
     if isinstance(exc, DataError):
         return Problem(422, "invalid", "A value is too long, too large, or has a NUL character in it.")
+    if is_away(exc):
+        return Problem(
+            503, "database_unavailable", "The database cannot be reached; try again.", headers={"retry-after": "5"}
+        )
     if isinstance(exc, PoolTimeout) or (isinstance(exc, OperationalError) and _is_busy(exc)):
         return Problem(503, "busy", "The database is busy; try again.", headers={"retry-after": "1"})
     return None
+
+
+def is_away(exc: BaseException) -> bool:
+    """Tell whether an exception says that the database cannot be reached: nobody's fault here, and it passes."""
+    if not isinstance(exc, OperationalError | InterfaceError):
+        return False
+    if exc.connection_invalidated:
+        return True
+    if type(exc.orig).__module__.partition(".")[0] == "psycopg":
+        state = getattr(exc.orig, "sqlstate", None)
+        return state is None or state[:2] in _AWAY or state == _NOT_ACCEPTING
+    return "unable to open database file" in str(exc.orig)
+
+
+def note_away(exc: BaseException) -> None:
+    """Log that the database cannot be reached: a line in a while, not a traceback for each call."""
+    now = time.monotonic()
+    if now - _away[0] >= SAY_EVERY:
+        _away[0] = now
+        log.error("the database cannot be reached: %s", str(getattr(exc, "orig", exc)).strip().partition("\n")[0])
 
 
 def _methods(allow: str) -> str:
