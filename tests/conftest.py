@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import hypothesis
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
+
+from plugin_host.testing.postgres import NoServerError, do_without, server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IN_CI: Final = os.environ.get("CI") == "true"
-POSTGRES: Final = os.environ.get("PLUGIN_HOST_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
+LOCAL: Final = "postgresql://postgres@127.0.0.1:5432/test"
 CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMIUM_FLAGS: Final = [
     "--no-sandbox",  # containers run as root
@@ -55,13 +55,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         do_without("no Chromium was found: install the package chromium")
 
 
-def do_without(reason: str) -> NoReturn:
-    """Skip the test with a sentence; in CI, where everything should be there, fail."""
-    if IN_CI:
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Run asynchronous tests (`pytest.mark.anyio`) on asyncio, as the server does."""
@@ -69,26 +62,17 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> str:
-    """Give the address of a PostgreSQL server that answers."""
-    try:
-        psycopg.connect(POSTGRES, connect_timeout=5).close()
-    except psycopg.OperationalError as error:
-        why = str(error).partition("\n")[0]
-        do_without(f"no PostgreSQL answers ({why}): start one, or name one in PLUGIN_HOST_TEST_POSTGRES")
-    return POSTGRES
-
-
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """Give the address of a new, empty PostgreSQL database that is dropped after the test."""
-    name = f"plugin_host_test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+def postgres_server() -> Iterator[str]:
+    """Give the address of a PostgreSQL server: named, private, or the one that has always been on this machine."""
+    with contextlib.ExitStack() as stack:
         try:
-            yield _address(postgres_server, name)
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            yield stack.enter_context(server())
+        except NoServerError as error:
+            try:
+                psycopg.connect(LOCAL, connect_timeout=5).close()
+            except psycopg.OperationalError:
+                do_without(str(error))
+            yield LOCAL
 
 
 @pytest.fixture(scope="session")
@@ -111,9 +95,3 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def base_url() -> str:
     """Stand in for the plugin's own, which pytest 9 warns about; our hosts have addresses of their own."""
     return ""
-
-
-def _address(server: str, database: str) -> str:
-    parts = {"host": "127.0.0.1", "port": "5432", "user": "postgres", **conninfo_to_dict(server)}
-    password = f":{parts['password']}" if parts.get("password") else ""
-    return f"postgresql://{parts['user']}{password}@{parts['host']}:{parts['port']}/{database}"

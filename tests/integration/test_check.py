@@ -190,7 +190,7 @@ def test_a_faulty_revision_is_told(row: Callable[..., Any]) -> None:
     changes = {"host_notes/migrations/0001_notes.py": add('    op.drop_table("notes_gone")\n')}
     found = row(changes)
     assert found["reason"]["code"] == "migration_failed"
-    assert [(each["code"], each["line"]) for each in found["findings"]] == [("PH604", 13)]
+    assert [(each["code"], each["line"]) for each in found["findings"]] == [("PH604", 13), ("PH611", 13)]
 
 
 def test_what_is_nothing_is_misuse_or_refused(check: Callable[..., Any]) -> None:

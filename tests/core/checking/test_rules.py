@@ -32,6 +32,7 @@ HOOKS: Final = "host_notes/hooks.py"
 MODELS: Final = "host_notes/models.py"
 JS: Final = "host_notes/ui/notes.js"
 ONE: Final = "host_notes/migrations/0001_notes.py"
+TWO: Final = "host_notes/migrations/0002_more.py"
 TOML: Final = "pyproject.toml"
 
 CONTACTS: Final = Found(
@@ -77,6 +78,12 @@ def reason(code: Any, text: str = "notes: it is so.") -> Reason:
 
 def more(text: str) -> Any:
     return lambda before: before + text
+
+
+def second(does: str, says: str = "") -> Mapping[str, Change]:
+    """Write a second revision, in which line 6 does something."""
+    head = "import sqlalchemy as sa\nfrom alembic import op\n"
+    return {TWO: f"{head}{says}\n\ndef upgrade() -> None:\n    {does}\n"}
 
 
 CASES: Final[dict[str, Case]] = {
@@ -170,6 +177,20 @@ CASES: Final[dict[str, Case]] = {
     "PH605": Case(
         {}, MODELS, built=msgspec.structs.replace(BUILT, differences=("the models have the table notes_tag",))
     ),
+    "PH610": Case(second('op.add_column("notes_note", sa.Column("kind", sa.Text(), nullable=False))'), f"{TWO}:6"),
+    "PH611": Case(second('op.drop_column("notes_note", "text")'), f"{TWO}:6"),
+    "PH612": Case(second('op.alter_column("notes_note", "text", type_=sa.Text())'), f"{TWO}:6"),
+    "PH613": Case(second('op.create_index("ix_notes_note_text", "notes_note", ["text"])'), f"{TWO}:6"),
+    "PH614": Case(second('op.create_check_constraint("ck_text", "notes_note", "text > 0")'), f"{TWO}:6"),
+    "PH615": Case(second('op.execute("COMMIT")'), f"{TWO}:6"),
+    "PH616": Case(second("from host_notes.models import Note"), f"{TWO}:6"),
+    "PH617": Case(
+        second('op.create_table("notes_tag", sa.Column("note", sa.ForeignKey("notes_note.id")))'), f"{TWO}:6"
+    ),
+    "PH618": Case(second('sa.Column("person", sa.Text(), sa.ForeignKey("contacts_person.id"))'), f"{TWO}:6"),
+    "PH619": Case(
+        second('op.create_index("ix_text", "notes_note", ["text"], postgresql_concurrently=True)'), f"{TWO}:6"
+    ),
     "PH701": Case({P: replace("ui/notes.js", "ui/note.js")}, f"{P}:8"),
     "PH702": Case({P: replace('"screens"', '"contract": 99,\n    "screens"')}, f"{P}:6"),
     "PH703": Case({JS: more("/" * 1_000_001)}, JS),
@@ -226,6 +247,32 @@ def test_a_broken_rule_is_found_at_its_place(code: str, tmp_path: Path) -> None:
 def test_a_broken_rule_breaks_few_others(code: str, tmp_path: Path) -> None:
     found = examined(tmp_path, CASES[code])
     assert len({each.code for each in found}) <= 3, found
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ('op.add_column("notes_note", sa.Column("kind", sa.Text(), nullable=False, server_default="x"))', ""),
+        ('op.create_index("ix", "notes_new", ["a"]), op.create_table("notes_new", sa.Column("a", sa.Text()))', ""),
+        ('op.create_index("ix", "notes_note", ["text"], postgresql_concurrently=True)', "transactional = False"),
+        ('op.create_check_constraint("ck", "notes_note", "1", postgresql_not_valid=True)', ""),
+        ('op.drop_column("notes_note", "text")', 'phase = "contract"'),
+        ('sa.Column("p", sa.Text(), sa.ForeignKey("contacts_person.id", ondelete="SET NULL"))', ""),
+        ('op.execute("UPDATE notes_note SET text = 1")', ""),
+        ('op.create_index("ix", "notes_note", ["text"])  # PH613: few notes', ""),
+        ('# PH611: nobody ever read it\n    op.drop_column("notes_note", "text")', ""),
+        ("pass\n\ndef downgrade() -> None:\n    op.drop_column('notes_note', 'text')", ""),
+    ],
+)
+def test_what_hurts_nobody_is_not_told(does: str, says: str, tmp_path: Path) -> None:
+    found = examined(tmp_path, Case(second(does, says), others=(CONTACTS,)))
+    assert [each for each in found if each.code.startswith("PH6")] == []
+
+
+def test_a_change_in_a_batch_is_one_of_its_table(tmp_path: Path) -> None:
+    batch = 'with op.batch_alter_table("notes_note") as batch:\n        batch.drop_column("text")'
+    (told,) = [each for each in examined(tmp_path, Case(second(batch))) if each.code == "PH611"]
+    assert "(notes_note)" in told.text
 
 
 @pytest.mark.parametrize(

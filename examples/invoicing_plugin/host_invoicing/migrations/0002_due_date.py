@@ -21,11 +21,13 @@ DAYS = dt.timedelta(days=30)
 def upgrade() -> None:
     """Add the column, fill it for what was sent, and only then demand it."""
     op.add_column("invoicing_invoice", sa.Column("due_on", sa.Date(), nullable=True))
+    # PH613: invoices are written by people, and few enough for an index to be built while they wait.
     op.create_index("ix_invoicing_invoice_due_on", "invoicing_invoice", ["due_on"])
     _fill(op.get_bind())
     # SQLite can add no constraint to a table that is there: batch makes the table anew. On PostgreSQL it is a plain
     # ALTER TABLE. `op.f` says that a name is complete: of a check the naming convention would make a longer one.
     with op.batch_alter_table("invoicing_invoice") as batch:
+        # PH614: as above.
         batch.create_check_constraint(op.f("ck_invoicing_invoice_due"), "state = 'draft' OR due_on IS NOT NULL")
 
 

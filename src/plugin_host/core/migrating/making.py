@@ -44,7 +44,7 @@ async def make(planner: Planner, plugin: str, message: str, *, drops: bool = Fal
     found = plan.found[plugin]
     folder = _folder(plugin, found)
     needed = [plan.found[other] for other in where.source.requires if other in plan.found]
-    await asyncio.to_thread(_import_models, [*needed, found])
+    await asyncio.to_thread(import_models, [*needed, found])
     made = await asyncio.to_thread(draft, where.source, where.sources, message, planner.databases.of(plugin))
     if made.drops and not drops:
         raise MigrationError(
@@ -77,7 +77,7 @@ def _folder(plugin: str, found: Found) -> Path:
     return folder / "migrations"
 
 
-def _import_models(plugins: Sequence[Found]) -> None:
+def import_models(plugins: Sequence[Found]) -> None:
     """Import plugins, and their `models`, where nothing else does. Raises `MigrationError`."""
     for each in plugins:
         try:

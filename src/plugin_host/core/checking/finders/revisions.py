@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Final
 
+from plugin_host.core.checking.finders.ddl import find_unsafe
 from plugin_host.core.checking.finding import Finding, finding
 from plugin_host.migrations.revisions import Source, read_step
 from plugin_host.sdk.errors import PluginFault
@@ -66,6 +67,7 @@ def _read(subject: Subject, path: Path, label: str) -> Iterator[Finding]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from _touched(subject, label, node)
+    yield from find_unsafe(subject, step, label)
 
 
 def _line_of_fault(path: Path, text: str) -> int | None:
