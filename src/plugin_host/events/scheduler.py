@@ -63,13 +63,12 @@ class Scheduler:
         for name, job in list(self._jobs.items()):
             if job.schedule is None:
                 continue
-            if name not in self._last:
+            # Also after the clock was set back: what was taken until then is known, and a slot cannot be taken twice.
+            if name not in self._last or self._last[name] > now:
                 self._last[name] = await self._begin(name, now)
             for slot in job.schedule.due(self._last[name], now):
                 count += await self._fire(job, slot)
                 self._last[name] = slot
-            # A clock that was set back must not fire again; one that was set forward and back must not wait for ever.
-            self._last[name] = min(self._last[name], now)
         return count
 
     async def _watch(self) -> None:
