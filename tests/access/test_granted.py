@@ -16,7 +16,7 @@ from plugin_host.access.catalogue import Catalogue
 from plugin_host.access.compiling import Rule, compile_rules
 from plugin_host.access.decisions import Decisions
 from plugin_host.access.grants import give, take
-from plugin_host.access.members import set_subject_roles
+from plugin_host.access.members import set_roles, set_subject_roles
 from plugin_host.access.policy import NOTHING, Policy, follow_policy, load_policy
 from plugin_host.access.roles import change_role, create_role
 from plugin_host.access.rules import add_rule, delete_rule
@@ -284,6 +284,16 @@ async def test_following_is_the_same_as_loading(pond: Pond) -> None:
         loaded.roles,
         loaded.links,
     )
+
+
+async def test_a_role_that_is_taken_from_somebody_with_rules_is_gone(pond: Pond) -> None:
+    await pond.follow()
+    await pond.do(lambda db: set_roles(db, "7", ["pond.fisher"], "1"))
+    await pond.do(lambda db: add_rule(db, "user:7", "pond.view", "allow", None, "1"))
+    await pond.follow()
+    assert pond.snapshot.policy.links == {}  # those of people come with the person
+    await pond.do(lambda db: set_roles(db, "7", [], "1"))
+    assert await pond.can(ann(), "pond.fish.view", "carp") == [False]
 
 
 async def test_rules_are_loaded_in_portions(pond: Pond, monkeypatch: pytest.MonkeyPatch) -> None:

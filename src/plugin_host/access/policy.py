@@ -171,10 +171,10 @@ async def _roles(reader: Reader, names: Sequence[str] | None) -> AsyncIterator[R
 
 async def _links(reader: Reader, subjects: Collection[str] | None) -> dict[str, frozenset[str]]:
     links: dict[str, set[str]] = {}
+    # Never those of people: they come with the person, and their changes are not followed here.
     wanted = select(RoleMember.subject, RoleMember.role)
-    if subjects is None:  # those of people come with the person
-        wanted = wanted.where(or_(RoleMember.subject.startswith("group:"), RoleMember.subject.startswith("role:")))
-    else:
+    wanted = wanted.where(or_(RoleMember.subject.startswith("group:"), RoleMember.subject.startswith("role:")))
+    if subjects is not None:
         wanted = wanted.where(RoleMember.subject.in_(sorted(subjects)))
     for subject, role in (await reader.execute(wanted)).all():
         links.setdefault(subject, set()).add(f"role:{role}")
