@@ -41,10 +41,10 @@ def snapshot(policy: Policy = NOTHING, *rules: Rule) -> Snapshot:
     return Snapshot(CATALOGUE, rules, policy=policy)
 
 
-def says(*lines: tuple[str, str, str]) -> dict[str, dict[str, list[Line]]]:
-    said: dict[str, dict[str, list[Line]]] = {}
+def says(*lines: tuple[str, str, str]) -> dict[str, tuple[Line, ...]]:
+    said: dict[str, tuple[Line, ...]] = {}
     for subject, name, effect in lines:
-        said.setdefault(subject, {}).setdefault(name, []).append(Line(effect))
+        said[subject] = (*said.get(subject, ()), Line(name, effect))
     return said
 
 
@@ -178,7 +178,7 @@ def test_10_who_is_asked_about_is_not_remembered_without_end() -> None:
 
 
 def test_11_a_rule_with_a_broken_condition_breaks_no_other_question() -> None:
-    said = {"user:a": {"den.fox.view": [Line("allow", "no json")], "den.view": [Line("allow")]}}
+    said = {"user:a": (Line("den.fox.view", "allow", "no json"), Line("den.view", "allow"))}
     asked = snapshot(Policy(1, said, {}, {}))
     assert asked.holds(frozenset({"user:a"}), "den.view")
     assert not asked.holds(frozenset({"user:a"}), "den.fox.view")

@@ -88,10 +88,10 @@ class World:
 
     def snapshot(self) -> Snapshot:
         """Give our side."""
-        said: dict[str, dict[str, list[Line]]] = {}
+        said: dict[str, tuple[Line, ...]] = {}
         for number, (subject, name, effect, where) in enumerate(self.rules):
-            line = Line(effect, canonical(where) if where else "", str(number))
-            said.setdefault(subject, {}).setdefault(name, []).append(line)
+            line = Line(name, effect, canonical(where) if where else "", str(number))
+            said[subject] = (*said.get(subject, ()), line)
         links: dict[str, frozenset[str]] = {}
         for subject, role in self.links:
             links[subject] = links.get(subject, frozenset()) | {role}

@@ -235,7 +235,7 @@ def _idle_rule(rule: StoredRule, snapshot: Snapshot, groups: set[str], users: Co
 
 def _shadow(rule: StoredRule, snapshot: Snapshot) -> Idle | None:
     """Say which other line of the same subject leaves nothing for this one to decide."""
-    said = snapshot.policy.rules.get(rule.subject, {})
+    said = snapshot.policy.said(rule.subject)
     wider = (rule.permission, *patterns(rule.permission))
     for name in dict.fromkeys(wider):
         for line in said.get(name, ()):

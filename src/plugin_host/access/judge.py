@@ -9,15 +9,13 @@ and the answer to an empty policy (there the matcher runs on empty strings, and 
 
 from __future__ import annotations
 
-import copy
+import ast
 import logging
-import threading
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import casbin
 from casbin.model import FunctionMap
 from casbin.rbac import RoleManager
-from casbin.util import SimpleEval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,26 +74,39 @@ class _Shell(casbin.Enforcer):  # type: ignore[misc]  # casbin has no types
     def __init__(self, lines: Sequence[tuple[str, ...]], subjects: frozenset[str]) -> None:
         # Not Casbin's own: it would parse, build and log all that is shared here.
         self.__dict__.update(_PREPARED.__dict__)
-        policy, roles = copy.copy(_PREPARED.model["p"]["p"]), copy.copy(_PREPARED.model["g"]["g"])
+        policy, roles = _copy(_PREPARED.model["p"]["p"]), _copy(_PREPARED.model["g"]["g"])
         policy.policy, roles.rm = lines, _Closure(subjects)
-        self.model = copy.copy(_PREPARED.model)
+        self.model = _copy(_PREPARED.model)
         self.model.model = {**_PREPARED.model.model, "p": {"p": policy}, "g": {"g": roles}}
         self.fm = FunctionMap()  # Casbin writes into it at every question
         self.fm.add_function("cond", _holds)
 
     @staticmethod
-    def _get_expression(_text: str, functions: dict[str, Callable[..., Any]]) -> SimpleEval:
-        evaluator = _thread.evaluator
-        evaluator.functions = functions
-        return evaluator
+    def _get_expression(_text: str, functions: dict[str, Callable[..., Any]]) -> _Matcher:
+        return _Matcher(functions)
 
 
-class _Thread(threading.local):
-    """An evaluator for each thread: it keeps the names of the rule it is at, and is slow to make."""
+class _Matcher:
+    """The model's matcher, compiled once: the same tree that simpleeval would walk anew for each rule.
 
-    def __init__(self) -> None:
-        self.evaluator = SimpleEval("")
-        self.evaluator.ast_parsed_value = _TREE
+    Its text is `MODEL`'s, which nobody can change; what rules and questions say are values of names in it.
+    """
+
+    __slots__ = ("_functions",)
+
+    def __init__(self, functions: dict[str, Callable[..., Any]]) -> None:
+        functions["__builtins__"] = _NOTHING  # else Python would put its own there
+        self._functions = functions
+
+    def eval(self, names: dict[str, Any]) -> Any:
+        return eval(_MATCHER, self._functions, names)  # noqa: S307 - a constant of ours, see above
+
+
+def _copy(thing: Any) -> Any:
+    """Do what `copy.copy` does, in a tenth of the time."""
+    made = object.__new__(type(thing))
+    made.__dict__.update(thing.__dict__)
+    return made
 
 
 def _holds(condition: str, true: frozenset[str]) -> bool:
@@ -110,8 +121,8 @@ def _prepare() -> tuple[casbin.Enforcer, Any]:
     # would not do: `logging.config`, as uvicorn uses it, enables loggers that it does not know.
     enforcer.logger = logging.Logger("casbin", logging.CRITICAL + 1)  # noqa: LOG001
     expression = enforcer._get_expression(model["m"]["m"].value, {})  # noqa: SLF001 - to parse it only once
-    return enforcer, expression.ast_parsed_value
+    return enforcer, compile(ast.Expression(expression.ast_parsed_value), "matcher", "eval")
 
 
-_PREPARED, _TREE = _prepare()
-_thread: Final = _Thread()
+_PREPARED, _MATCHER = _prepare()
+_NOTHING: Final[Any] = {}

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
-from sqlalchemy import column, or_, select, table
+from sqlalchemy import column, or_, select, table, tuple_
 
 from plugin_host.access.tables import PolicyChange, RoleMember, StoredRole, StoredRule
 from plugin_host.sdk.conditions import canonical
 from plugin_host.sdk.manifest import Role, RoleGrant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PORTION: Final = 400
 """Rows that are read at a time: what the event loop can do without anybody noticing."""
+SORTED: Final = 10_000
+"""Subjects whose lines are kept sorted at most."""
 TOUCHED: Final = 500
 """With more subjects than these everything is read again."""
 
@@ -33,8 +35,13 @@ _OF_TYPES: Final = ("role", "rule", "link")
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """What is said of one subject and one permission, or pattern: `id` is the rule's, empty for a role's grant."""
+    """What is said of one permission, or pattern: `id` is the rule's, empty for a role's grant.
 
+    Not watched by the garbage collector, nor are tuples of it: it would walk over all rules again and again, and
+    nothing else could run meanwhile.
+    """
+
+    permission: str
     effect: str
     condition: str = ""
     id: str = ""
@@ -47,15 +54,15 @@ Lines: TypeAlias = "Mapping[str, Sequence[Line]]"
 class Policy:
     """The rules, roles and links of one moment.
 
-    `rules` are lines by subject and permission; `links` are the roles (`role:x`) of groups and of roles.
+    `rules` are the lines of each subject; `links` are the roles (`role:x`) of groups and of roles.
     """
 
-    __slots__ = ("links", "revision", "roles", "rules")
+    __slots__ = ("_sorted", "links", "revision", "roles", "rules")
 
     def __init__(
         self,
         revision: int,
-        rules: Mapping[str, Lines],
+        rules: Mapping[str, tuple[Line, ...]],
         roles: Mapping[str, Role],
         links: Mapping[str, frozenset[str]],
     ) -> None:
@@ -63,10 +70,36 @@ class Policy:
         self.rules = rules
         self.roles = roles
         self.links = links
+        self._sorted: dict[str, tuple[tuple[Line, ...], Lines]] = {}
+
+    def said(self, subject: str) -> Lines:
+        """Give the lines of a subject by permission or pattern; sorted when first asked for."""
+        lines = self.rules.get(subject, ())
+        kept = self._sorted.get(subject)
+        if kept is None or kept[0] is not lines:
+            by_permission: dict[str, list[Line]] = {}
+            for line in lines:
+                by_permission.setdefault(line.permission, []).append(line)
+            if len(self._sorted) >= SORTED:
+                self._sorted.clear()
+            kept = self._sorted[subject] = lines, by_permission
+        return kept[1]
 
     def at(self, revision: int) -> Policy:
         """Give the same, as of another revision."""
-        return Policy(revision, self.rules, self.roles, self.links)
+        return self.changed(revision, self.rules, self.roles, self.links)
+
+    def changed(
+        self,
+        revision: int,
+        rules: Mapping[str, tuple[Line, ...]],
+        roles: Mapping[str, Role],
+        links: Mapping[str, frozenset[str]],
+    ) -> Policy:
+        """Give a policy that says something else of some subjects; what is sorted of the others stays so."""
+        made = Policy(revision, rules, roles, links)
+        made._sorted = self._sorted
+        return made
 
     def same(self, other: Policy) -> bool:
         """Tell whether both say the same because nothing was read anew."""
@@ -81,11 +114,9 @@ async def load_policy(reader: Reader) -> Policy:
     revision = await _revision(reader)
     roles = {role.name: role async for role in _roles(reader, None)}
     links = await _links(reader, None)
-    rules: dict[str, dict[str, list[Line]]] = {}
-    async for rows in _rules(reader):
-        _sort_in(rules, rows)
+    rules = await _rules(reader, None)
     for role in roles.values():
-        _sort_in(rules, _lines_of(role))
+        _add(rules, f"role:{role.name}", lines_of(role))
     return Policy(revision, rules, roles, links)
 
 
@@ -114,48 +145,50 @@ async def _reread(reader: Reader, policy: Policy, touched: Collection[str]) -> P
     roles |= {role.name: role async for role in _roles(reader, names)}
     links = {subject: to for subject, to in policy.links.items() if subject not in touched}
     links |= await _links(reader, touched)
-    fresh: dict[str, dict[str, list[Line]]] = {}
-    async for rows in _rules(reader, touched):
-        _sort_in(fresh, rows)
+    fresh = await _rules(reader, touched)
     for name in names:
         if name in roles:
-            _sort_in(fresh, _lines_of(roles[name]))
+            _add(fresh, f"role:{name}", lines_of(roles[name]))
     rules = dict(policy.rules)
     for subject in touched:
         rules.pop(subject, None)
-    return Policy(policy.revision, {**rules, **fresh}, roles, links)
+    return policy.changed(policy.revision, {**rules, **fresh}, roles, links)
 
 
-def lines_of(role: Role) -> Iterable[tuple[str, Line]]:
-    """Give what a role says: each permission, and its line."""
-    for grant in role.grants:
-        yield grant.permission, Line("allow", "" if grant.where is None else canonical(grant.where))
+def lines_of(role: Role) -> tuple[Line, ...]:
+    """Give what a role says."""
+    return tuple(
+        Line(grant.permission, "allow", "" if grant.where is None else canonical(grant.where)) for grant in role.grants
+    )
 
 
-def _lines_of(role: Role) -> Iterable[tuple[str, str, Line]]:
-    return ((f"role:{role.name}", permission, line) for permission, line in lines_of(role))
-
-
-def _sort_in(rules: dict[str, dict[str, list[Line]]], rows: Iterable[tuple[str, str, Line]]) -> None:
-    for subject, permission, line in rows:
-        rules.setdefault(subject, {}).setdefault(permission, []).append(line)
+def _add(rules: dict[str, tuple[Line, ...]], subject: str, lines: tuple[Line, ...]) -> None:
+    if lines:
+        rules[subject] = (*rules.get(subject, ()), *lines)
 
 
 async def _revision(reader: Reader) -> int:
     return int((await reader.execute(_REVISION)).scalar_one())
 
 
-async def _rules(reader: Reader, subjects: Collection[str] | None = None) -> AsyncIterator[list[tuple[str, str, Line]]]:
+async def _rules(reader: Reader, subjects: Collection[str] | None) -> dict[str, tuple[Line, ...]]:
+    """Read the rules, subject by subject."""
     wanted = select(
-        StoredRule.id, StoredRule.subject, StoredRule.permission, StoredRule.effect, StoredRule.condition
-    ).order_by(StoredRule.id)
+        StoredRule.subject, StoredRule.id, StoredRule.permission, StoredRule.effect, StoredRule.condition
+    ).order_by(StoredRule.subject, StoredRule.id)
     if subjects is not None:
         wanted = wanted.where(StoredRule.subject.in_(sorted(subjects)))
-    async for rows in _portions(reader, wanted, StoredRule.id):
-        yield [
-            (subject, permission, Line(effect, condition or "", id_))
-            for id_, subject, permission, effect, condition in rows
-        ]
+    rules: dict[str, tuple[Line, ...]] = {}
+    async for rows in _portions(reader, wanted, StoredRule.subject, StoredRule.id):
+        lines: list[Line] = []
+        now = ""
+        for subject, id_, permission, effect, condition in rows:
+            if subject != now:
+                _add(rules, now, tuple(lines))
+                now, lines = subject, []
+            lines.append(Line(permission, effect, condition or "", id_))
+        _add(rules, now, tuple(lines))
+    return rules
 
 
 async def _roles(reader: Reader, names: Sequence[str] | None) -> AsyncIterator[Role]:
@@ -181,12 +214,12 @@ async def _links(reader: Reader, subjects: Collection[str] | None) -> dict[str, 
     return {subject: frozenset(roles) for subject, roles in links.items()}
 
 
-async def _portions(reader: Reader, wanted: Select[*tuple[Any, ...]], key: Any) -> AsyncIterator[Sequence[Any]]:
-    """Read in portions by the key, which is the first column."""
+async def _portions(reader: Reader, wanted: Select[*tuple[Any, ...]], *key: Any) -> AsyncIterator[Sequence[Any]]:
+    """Read in portions by the key, which are the first columns."""
     portion = wanted.limit(PORTION)
     while True:
         rows = (await reader.execute(portion)).all()
         yield rows
         if len(rows) < PORTION:
             return
-        portion = wanted.where(key > rows[-1][0]).limit(PORTION)
+        portion = wanted.where(tuple_(*key) > tuple_(*rows[-1][: len(key)])).limit(PORTION)

@@ -249,8 +249,8 @@ class Snapshot:
             for typ in (entry.typ, ANY):
                 for act in (entry.act, ANY):
                     yield from self._by.get((subject, typ, act), ())
-            said = self.policy.rules.get(subject)
-            if said is not None:
+            if subject in self.policy.rules:
+                said = self.policy.said(subject)
                 yield from self._allowing(subject, said, entry)
                 yield from self._denying(subject, said, entry)
 
