@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import access
 import discovery
 import psycopg
 import starts
@@ -150,6 +151,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     )
     yield from life_cycle()
     yield from starting()
+    yield from permissions()
     times = {}
     for name, words in (("version", ["-m", "plugin_host", "--version"]), ("python", ["-c", "pass"])):
         times[name] = statistics.median(_took(words) for _ in range(7))
@@ -182,6 +184,12 @@ def life_cycle() -> Iterator[tuple[str, str, str]]:
     )
 
 
+def permissions() -> Iterator[tuple[str, str, str]]:
+    """Measure what permissions cost, beside those who do the same."""
+    with postgres() as database:
+        yield from access.rows(database)
+
+
 def starting() -> Iterator[tuple[str, str, str]]:
     """Measure whole processes, from their start until they answer."""
     pairs, first = starts.ready_beside_imports(10, ROUNDS)
@@ -208,17 +216,21 @@ def _took(words: list[str]) -> float:
     return time.perf_counter() - start
 
 
+SECTIONS = {"life-cycle": life_cycle, "starting": starting, "permissions": permissions}
+
+
 def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--only", choices=sorted(SECTIONS), help="measure one section, and write nothing")
     options = parser.parse_args()
     lines = ["| what | ratio | figures of this run |", "|---|---|---|"]
-    for what, ratio, how in rows():
+    for what, ratio, how in SECTIONS[options.only]() if options.only else rows():
         lines.append(f"| {what} | **{ratio}** | {how} |")
         sys.stdout.write(lines[-1] + "\n")
         sys.stdout.flush()
-    if options.write:
+    if options.write and not options.only:
         text = options.write.read_text(encoding="utf-8")
         before, _, rest = text.partition(BEGIN)
         _, _, after = rest.partition(END)
