@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -117,7 +118,7 @@ class PluginHost(HostView):
             open_work=self._assembly.open,
             withheld=self._standings.withheld,
             reach=self._revisions.reach,
-            still=self._standings.still,
+            still=functools.partial(self._standings.still, self._assembly.open),
             moved=self._standings.moved,
             public_origin="/".join((self.settings.public_url or "").split("/", 3)[:3]) or None,
             count=self._rates.count_call if self._rates.of_calls else None,

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from plugin_host import PluginHost, Settings
 
@@ -21,7 +22,31 @@ ROOMS = """
 import asyncio
 from litestar import WebSocket
 from litestar.response import Stream
-from plugin_host.sdk import Access, get, hookimpl, post, websocket
+from sqlalchemy import String
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+from plugin_host.sdk import Access, PluginBase, get, hookimpl, object_id, post, websocket
+
+class Base(PluginBase, plugin="rooms"): ...
+
+class Room(Base):
+    __tablename__ = "rooms_room"
+    __object__ = "rooms.room"
+    id: Mapped[str] = object_id()
+    name: Mapped[str] = mapped_column(String(100))
+
+@post("/rooms", permission="rooms.enter")
+async def build(db: AsyncSession) -> dict[str, str]:
+    room = Room(name="hall")
+    db.add(room)
+    await db.flush()
+    return {"id": room.id}
+
+@websocket("/watch/{room_id:str}", permission="rooms.room.watch")
+async def watch(socket: WebSocket, room_id: str, access: Access, db: AsyncSession) -> None:
+    await access.get(Room, room_id, "rooms.room.watch")
+    await socket.accept()
+    await asyncio.Event().wait()
 
 @websocket("/room", permission="rooms.enter")
 async def room(socket: WebSocket) -> None:
@@ -42,12 +67,22 @@ def paint() -> dict[str, str]:
 
 @hookimpl
 def register_routes():
-    return [room, stream, paint]
+    return [build, watch, room, stream, paint]
+"""
+TABLE = """
+import sqlalchemy as sa
+from alembic import op
+
+phase = "expand"
+
+def upgrade() -> None:
+    op.create_table("rooms_room", sa.Column("id", sa.String(26), primary_key=True), sa.Column("name", sa.String(100)))
 """
 PERMISSIONS = {
     "permissions": [
         {"name": "rooms.enter", "title": "Enter"},
         {"name": "rooms.room.paint", "title": "Paint", "scope": "object"},
+        {"name": "rooms.room.watch", "title": "Watch", "scope": "object"},
     ],
     "roles": [
         {
@@ -106,6 +141,8 @@ class Wire:
 @pytest.fixture
 def rooms(settings: Settings, folder_plugin: Callable[..., Path]) -> Settings:
     folder = folder_plugin("rooms", ROOMS, permissions=PERMISSIONS)
+    (folder / "rooms" / "migrations").mkdir()
+    (folder / "rooms" / "migrations" / "0001_rooms.py").write_text(TABLE)
     return msgspec.structs.replace(settings, loader=msgspec.structs.replace(settings.loader, folders=(str(folder),)))
 
 
@@ -139,6 +176,27 @@ async def test_signing_out_closes_what_is_open(rooms: Settings) -> None:
         assert (await gus.post("/api/core/auth/logout")).status_code == 204
         assert (await room.until("websocket.close"))["code"] == 4401
         await room.task
+
+
+async def test_a_grant_taken_back_ends_what_is_open_about_that_object(rooms: Settings) -> None:
+    async with running(PluginHost(rooms)) as host, signed_in(host) as admin, signed_in(host, "gus", GUEST) as gus:
+        ids_of = [(await gus.post("/api/rooms/rooms")).json()["id"] for _ in range(2)]
+        user = f"user:{await ids(gus)}"
+        given = [
+            (
+                await admin.post(
+                    "/api/core/grants", json={"subject": user, "permission": "rooms.room.watch", "object": room}
+                )
+            ).json()["id"]
+            for room in ids_of
+        ]
+        one, other = (Wire(host, gus, f"/api/rooms/watch/{room}", "websocket") for room in ids_of)
+        await one.until("websocket.accept")
+        await other.until("websocket.accept")
+        assert (await admin.delete(f"/api/core/grants/{given[0]}")).status_code == 204
+        assert (await one.until("websocket.close"))["code"] == 4403
+        assert [message["type"] for message in other.messages] == ["websocket.accept"]
+        other.task.cancel()
 
 
 async def test_a_change_of_others_ends_nothing(rooms: Settings) -> None:
@@ -179,6 +237,23 @@ async def test_a_function_in_a_thread_that_asked_for_no_decision_is_undone(rooms
     async with running(PluginHost(rooms)) as host, signed_in(host, "gus", GUEST) as gus:
         answer = await gus.post("/api/rooms/paint")
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:plugin-host:problem:undecided")
+
+
+async def test_where_the_policy_cannot_be_read_nobody_is_let_in(rooms: Settings) -> None:
+    async with running(PluginHost(rooms)) as host, signed_in(host, "gus", GUEST) as gus:
+        async with host.work() as work:
+            await work.db.execute(sa.text("UPDATE core_revision SET policy = policy + 1"))
+            await work.db.execute(sa.text("ALTER TABLE core_policy_change RENAME TO gone"))
+        try:
+            refused = await gus.post("/api/rooms/rooms")
+        finally:
+            # Beside the host: it cannot tell who may do that any more.
+            unit = host.database.unit()
+            await unit.session.execute(sa.text("ALTER TABLE gone RENAME TO core_policy_change"))
+            await unit.commit()
+            await unit.close()
+        again = await gus.post("/api/rooms/rooms")
+    assert [refused.status_code, again.status_code] == [503, 201]
 
 
 def _browser(host: PluginHost, other: httpx.AsyncClient) -> httpx.AsyncClient:

@@ -138,10 +138,24 @@ class Standings:
             tell=functools.partial(self._ruling.tell, work),
         )
 
-    async def still(self, work: Work, actor: Actor) -> bool:
-        """Tell whether the actor may still do all that this call was allowed to."""
-        access = work.access
-        return not isinstance(access, Decisions) or await access.recheck(actor)
+    async def still(self, open_work: Callable[[str, Actor, bool], Work], work: Work, actor: Actor) -> bool:
+        """Tell whether the actor may still do all that a call was allowed to.
+
+        It is asked beside the call, in a transaction of its own: the call's is in the hands of its handler.
+        """
+        allowed = work.access
+        if not isinstance(allowed, Decisions) or not allowed.passed:
+            return True
+        beside = open_work(work.plugin, actor, False)  # noqa: FBT003 - as the gate calls it
+        try:
+            again = beside.access
+            if not isinstance(again, Decisions):
+                return True
+            again.passed = list(allowed.passed)
+            return await again.recheck(actor)
+        finally:
+            if beside.unit.opened:
+                await beside.unit.close()
 
     def _adopt(self) -> None:
         self.now, self._coming, self._leaving = map(self._ruled, (self.now, self._coming, self._leaving))

@@ -153,7 +153,8 @@ class Gate(ASGIMiddleware):
         except Problem as problem:
             await send_problem(problem, call, send)
             return
-        call[WORK] = work = self._open_work(need.plugin, actor, method not in SAFE_METHODS)
+        # A WebSocket may stay for hours: until it writes it must keep nobody else from writing.
+        call[WORK] = work = self._open_work(need.plugin, actor, method is not None and method not in SAFE_METHODS)
         unit = work.unit
         under_way = CURRENT_CALL.set(Call(call.get(REQUEST_ID, ""), need.plugin))
         try:
