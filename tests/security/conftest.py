@@ -9,6 +9,8 @@ import os
 import re
 import secrets
 import socket
+import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,6 +22,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
+NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Made once: making it takes longer than a request, and nothing here is encrypted."""
 PASSWORD: Final = "correct-horse-battery-" + secrets.token_hex(4)
 
 PROBE: Final = """
@@ -183,7 +187,7 @@ class Served:
         """Open a browser-like client that comes from an address of its own."""
         own = f"2001:db8:{secrets.randbelow(65536):x}:{secrets.randbelow(65536):x}::1"
         said = {"sec-fetch-site": "same-origin", "x-forwarded-for": own, **headers}
-        return httpx.Client(base_url=self.address, headers=said, timeout=20, trust_env=False)
+        return httpx.Client(base_url=self.address, headers=said, timeout=20, trust_env=False, verify=NO_TLS)
 
     def signed_in(self, name: str = "root", password: str = PASSWORD) -> httpx.Client:
         """Open a client with a session of that person."""
@@ -205,6 +209,14 @@ class Served:
     def bearer(self, token: str) -> httpx.Client:
         """Open a client that shows this token."""
         return self.client(authorization=f"Bearer {token}")
+
+    def execute(self, statement: str, *values: object) -> list[Any]:
+        """Run a statement on the database file, behind the host's back."""
+        with (
+            contextlib.closing(sqlite3.connect(self.folder / "plugin-host-data" / "host.db", timeout=20)) as file,
+            file,
+        ):
+            return file.execute(statement, values).fetchall()
 
     def person(self, *roles: str) -> tuple[str, str]:
         """Add somebody; gives id and user name."""

@@ -169,3 +169,34 @@ def test_c06_the_cookie_cannot_be_read_sent_or_set_by_others(tmp_path: object) -
     name, *attributes = cookie.split("; ")
     assert name == "__Host-ph_session=x"
     assert set(attributes) == {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"}
+
+
+def test_c05_a_session_that_is_too_old_says_so(served: Served) -> None:
+    _, name = served.person()
+    for column, value in (("last_seen_at", "2020-01-01 00:00:00.000000"), ("expires_at", "2020-01-01 00:00:00.000000")):
+        with served.signed_in(name) as browser:
+            assert browser.get(ME).status_code == 200
+            session = browser.get("/api/core/auth/sessions").json()["items"]
+            current = next(each["id"] for each in session if each["current"])
+            served.execute(f"UPDATE core_session SET {column} = ? WHERE id = ?", value, current)  # noqa: S608 - a table
+            served.execute("UPDATE core_revision SET auth = auth + 1")
+            assert code(browser.get(ME)) == (401, "session_expired")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "https://evil.test",
+        "//evil.test",
+        "/\\evil.test",
+        "/%09/evil",
+        "/\t/evil",
+        "javascript:alert(1)",
+        "/%5cevil",
+        "",
+    ],
+)
+def test_c19_one_is_sent_back_to_this_host_only(said: str) -> None:
+    from plugin_host.core.provider_sign_in import safe_return
+
+    assert safe_return(said) == "/"

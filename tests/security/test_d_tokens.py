@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -193,14 +192,6 @@ def refresh(served: Served, token: str) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()
 
 
-def rows(served: Served, statement: str, *values: object) -> list[Any]:
-    connection = sqlite3.connect(served.folder / "plugin-host-data" / "host.db")
-    try:
-        return connection.execute(statement, values).fetchall()
-    finally:
-        connection.close()
-
-
 def test_d14_twenty_refreshes_at_once_give_one_new_token(served: Served) -> None:
     first = served.app()["refresh_token"]
     with ThreadPoolExecutor(20) as pool:
@@ -242,5 +233,44 @@ def test_d17_the_database_has_nothing_that_could_be_used(served: Served) -> None
 
     for secret in (PASSWORD, personal, *cookies, tokens["access_token"], tokens["refresh_token"]):
         assert secret.encode() not in raw
-    for (private,) in rows(served, "SELECT private FROM core_signing_key"):
+    for (private,) in served.execute("SELECT private FROM core_signing_key"):
         assert b"PRIVATE KEY" not in (private if isinstance(private, bytes) else private.encode())
+
+
+@pytest.mark.anyio
+async def test_d09_a_replaced_key_holds_for_the_overlap_and_a_withdrawn_one_not(tmp_path: Any) -> None:
+    from plugin_host import PluginHost, Settings
+
+    async with PluginHost(Settings(data_dir=str(tmp_path / "d"))).lifespan() as host:
+        access = host.core.sign_in._access_tokens
+        first = await access.sign("user", "session")
+        await access.ring.rotate()
+        second = await access.sign("user", "session")
+        assert first.split(".")[0] != second.split(".")[0]
+        assert access.verify(first.encode()) is not None
+        assert access.verify(second.encode()) is not None
+        await access.ring.rotate(revoke=True)
+        await access.ring.follow()
+        assert access.verify(second.encode()) is None
+        assert access.verify(first.encode()) is None
+
+
+@pytest.mark.anyio
+async def test_d12_a_token_that_ends_while_it_is_cached_ends(tmp_path: Any) -> None:
+    import httpx
+
+    from plugin_host import PluginHost, Settings
+
+    from .conftest import PASSWORD
+
+    async with PluginHost(Settings(data_dir=str(tmp_path / "d"))).lifespan() as host:
+        await host.core.accounts.add("root", PASSWORD, roles=["core.admin"])
+        transport = httpx.ASGITransport(host.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as app:
+            said = {"username": "root", "password": PASSWORD, "client": "app"}
+            token = (await app.post("/api/core/auth/login", json=said)).json()["access_token"]
+            app.headers["authorization"] = f"Bearer {token}"
+            assert [(await app.get(ME)).status_code for _ in range(2)] == [200, 200]
+            clock = host.core.principals._clock
+            host.core.principals._clock = lambda: clock() + 601
+            assert (await app.get(ME)).status_code == 401
