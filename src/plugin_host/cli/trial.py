@@ -40,7 +40,7 @@ async def _activate(job: Job) -> None:
     host = PluginHost(throwaway(job.config, Path(job.folder)), candidates=candidates, safe=frozenset(job.safe))
     async with host.lifespan():
         generation = host.standing.generation
-        built = await asyncio.to_thread(gather, generation, host.database)
+        built = await asyncio.to_thread(gather, generation, host.databases)
         # Before it is stopped: a plugin that does not end is one that ran.
         _answer(job, Shown(entries=generation.plan.entries, built=built))
 

@@ -11,8 +11,6 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from plugin_host.core.matching import check_conditions, check_guarded
 from plugin_host.core.screen_checks import check_screens
 from plugin_host.gateway.application import Built, RouteRules, build
@@ -24,6 +22,8 @@ from plugin_host.sdk.errors import PluginFault, Reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    import sqlalchemy as sa
 
     from plugin_host.core.bus import Bus
     from plugin_host.database import Database, Databases, QueryClock
@@ -70,6 +70,7 @@ class _Parts:
     """What every unit of work of a plugin is handed."""
 
     database: Database
+    elsewhere: Callable[[str], sa.Engine | None]
     services: Services
     settings: object
     log: logging.Logger
@@ -126,8 +127,6 @@ class Assembly:
         return running
 
     def _make(self, entry: PlanEntry, found: Found, gate: Gate, permissions: Permissions, at: _Progress) -> Running:
-        if found.manifest is not None and found.manifest.data.database == "own":
-            raise PluginFault(msgspec.structs.replace(OWN_DATABASE, culprits=(entry.id,)))
         relay = activation.load(found)
         at.step = "calling its hooks"
         declared = activation.declare(relay, found, self._settings.plugins.get(entry.id, {}))
@@ -156,10 +155,11 @@ class Assembly:
     def open(self, plugin: str, actor: Actor, write: bool, delivery: Delivery | None = None) -> Work:  # noqa: FBT001 - the gate's call, once a request
         """Open the unit of work of one call; nothing reaches the database before it is asked for."""
         parts = self._parts[plugin]
+        elsewhere = parts.elsewhere if self._databases.separate else None
         return Work(
             plugin=plugin,
             actor=actor,
-            unit=parts.database.unit(write=write, clock=self._clock(plugin)),
+            unit=parts.database.unit(write=write, clock=self._clock(plugin), elsewhere=elsewhere),
             access=self._access,
             services=parts.services,
             settings=parts.settings,
@@ -187,6 +187,7 @@ class Assembly:
         needs = {*manifest.requires, *manifest.optional} if manifest is not None else set()
         parts = _Parts(
             database=self._databases.of(entry.id),
+            elsewhere=self._databases.elsewhere(entry.id),
             services=self._offers.seen_by(entry.id, needs),
             settings=declared.settings,
             log=logging.getLogger(f"plugin_host.plugins.{entry.id}"),
@@ -223,12 +224,6 @@ def _too_slow(plugin: str, step: str, limit: float) -> Reason:
 
 
 _FIX: Final = "Correct the plugin and restart, or disable it."
-
-OWN_DATABASE: Final = Reason(
-    code="manifest_invalid",
-    text='plugin.json says data.database = "own"; this release keeps the tables of all plugins in one database.',
-    way_out='Leave out data.database, or say "default".',
-)
 
 
 @dataclass(frozen=True)

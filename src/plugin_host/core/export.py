@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 from plugin_host.access.tables import RoleMember
 from plugin_host.core.files import add_folder
 from plugin_host.migrations.export import export_rows, write_lines
+from plugin_host.migrations.locking import reading
 from plugin_host.sdk.errors import Problem
 
 if TYPE_CHECKING:
@@ -34,16 +35,19 @@ FORMAT: Final = 1
 """Rises when a reader of the older format would misread the newer one."""
 
 
-def write_export(
+def write_export(  # noqa: PLR0913 - what an archive is made of, by name
     database: Database,
     plugin: str,
     file: Path,
     *,
+    host: Database,
     folder: Path,
     about: Mapping[str, Any],
     progress: Callable[[str], None],
 ) -> None:
     """Write the archive; `folder` holds the plugin's files, `about` goes into `export.json` as it is.
+
+    `host` is the host's own database, which knows who has which role.
 
     Raises `Problem` where the file is there already or cannot be written: what was begun is taken away again.
     """
@@ -53,10 +57,17 @@ def write_export(
         with _whole(file) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
 
             def along(connection: sa.Connection) -> None:
+                if host is database:
+                    write_grants(connection)
+
+            def write_grants(connection: sa.Connection) -> None:
                 if sa.inspect(connection).has_table(RoleMember.__tablename__):
                     write_lines(archive, "grants.jsonl", _grants(connection, plugin))
 
             written = export_rows(database, plugin, archive, along=along, progress=progress)
+            if host is not database:
+                with host.migration_engine() as engine, reading(engine) as connection:
+                    write_grants(connection)
             files = add_folder(archive, folder)
             made = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
             described = {"format": FORMAT, "host": version("plugin-host"), "made": made, **about, **written, **files}

@@ -106,7 +106,7 @@ class Planner:
         self._candidates = tuple(candidates)
         self._replaces = replaces
         self.safe = safe
-        self.tables = Tables(settings, database)
+        self.tables = Tables(settings, self.databases)
         self.starts = Starts(Path(settings.data_dir) / "starting.json")
 
     def trying(self, candidates: Sequence[Candidate]) -> Planner:
@@ -130,6 +130,7 @@ class Planner:
         `pin` may put what runs in the place of what is installed by now: see `Roster.pin`.
         """
         records = await self._ask(registry.records)
+        self.tables.known = records.keys()
         wishes = {plugin: record.wish for plugin, record in records.items() if record.wish is not None}
         plan = await asyncio.to_thread(self._resolve, wishes, pin)
         consents = {plugin: consent_of(record) for plugin, record in records.items()}

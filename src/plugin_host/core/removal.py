@@ -95,6 +95,7 @@ class Purger:
     def __init__(self, planner: Planner, *, patience: float = PATIENCE) -> None:
         self._planner = planner
         self._database = planner.database
+        self._databases = planner.databases
         self._patience = patience
 
     async def preview(self, plugin: str) -> Purge:
@@ -104,6 +105,9 @@ class Purger:
         """
         found = await asyncio.to_thread(removal.preview, self._database, plugin)
         plan = await self._planner.verified()
+        home = await asyncio.to_thread(self._databases.home, plugin)
+        if home is not self._database:
+            found = await asyncio.to_thread(removal.preview, home, plugin)
         entry = plan.entry(plugin)
         grants, registered, known = await asyncio.to_thread(self._kept, plugin)
         dependents = await asyncio.to_thread(self._dependents, plan, plugin)
@@ -172,15 +176,22 @@ class Purger:
             _forget(connection, plugin, installed=purge.installed)
             connection.execute(insertion(entry))
 
+        home = await asyncio.to_thread(self._databases.home, plugin)
         await asyncio.to_thread(removal.remove, self._database, plugin, along=along, actor=actor, progress=tell)
+        if home is not self._database:
+            tell(f"{plugin}: removing its own database …")
+            await asyncio.to_thread(removal.remove, home, plugin, actor=actor, progress=tell)
+            await self._databases.close(plugin)
+            await asyncio.to_thread(self._databases.drop, plugin)
         await asyncio.to_thread(remove_folder, self._folder(plugin), plugin, tell)
         return msgspec.structs.replace(purge, purged=True)
 
     async def _export(self, purge: Purge, file: Path, tell: Callable[[str], None]) -> None:
         about = {"plugin": purge.plugin, "version": purge.version, "settings": purge.settings}
         folder = self._folder(purge.plugin)
+        home = await asyncio.to_thread(self._databases.home, purge.plugin)
         await asyncio.to_thread(
-            write_export, self._database, purge.plugin, file, folder=folder, about=about, progress=tell
+            write_export, home, purge.plugin, file, host=self._database, folder=folder, about=about, progress=tell
         )
 
     async def _let_go(self, purge: Purge, tell: Callable[[str], None]) -> None:

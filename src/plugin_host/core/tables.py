@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sqlite3
 from importlib import metadata
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import OperationalError
 
+from plugin_host.core.databases import separate_in
 from plugin_host.core.nodes import Nodes
 from plugin_host.database import DatabaseError
 from plugin_host.migrations import places
@@ -21,7 +23,7 @@ from plugin_host.sdk.errors import Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from plugin_host.database import Database
+    from plugin_host.database import Databases
     from plugin_host.migrations.belongings import Size
     from plugin_host.migrations.planning import MigrationPlan, Wait
     from plugin_host.plugins.plan import Plan, PlanEntry
@@ -32,13 +34,16 @@ FOLDER: Final = Path(__file__).parent
 
 
 class Tables:
-    """The tables of every plugin in one database."""
+    """The tables of every plugin, in whichever database they are."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, databases: Databases) -> None:
         self._settings = settings
-        self._database = database
-        self.nodes = Nodes(database)
+        self._databases = databases
+        self._database = databases.default
+        self.nodes = Nodes(databases.default)
         self.waits: Mapping[str, Wait] = {}
+        self.known: Collection[str] = ()
+        """Whoever the registry knows: of these an own database may be there without a package."""
 
     async def pending(self, plan: Plan, plugin: str | None = None) -> MigrationPlan:
         """Say which revisions would be applied, of one plugin or all. Writes nothing."""
@@ -79,12 +84,23 @@ class Tables:
         else:
             pending = await asyncio.to_thread(places.pending, there, running=self.nodes.running)
             self.waits, reasons, orphans = pending.waits, self._reasons(pending), pending.orphans
+        reasons |= self._moved(plan, orphans)
+        orphans = (*orphans, *await asyncio.to_thread(self._kept, plan))
         stay = ("schema_newer", "migration_pending")
         return {name: each for name, each in reasons.items() if name not in running or each.code not in stay}, orphans
 
     def places(self, plan: Plan, entries: Iterable[PlanEntry]) -> list[Place]:
         """Say which database holds the tables of whom: the host's first, with core in every one."""
-        return [Place(self._database, tuple(_source(plan, entry) for entry in entries))]
+        separate = separate_in(plan)
+        self._databases.place(separate)
+        sources = [_source(plan, entry) for entry in entries]
+        shared = [source for source in sources if source.plugin not in separate]
+        places = [Place(self._database, tuple(_without(source, separate) for source in shared))]
+        return places + [
+            Place(self._databases.of(source.plugin), (core_source(), _without(source, source.requires)), source.plugin)
+            for source in sources
+            if source.plugin in separate
+        ]
 
     async def tell(self, plan: Plan, state_of: Callable[[Reason], str]) -> Plan:
         """Lay over a plan which revisions wait, whose do not fit, and whose tables are there without a package."""
@@ -94,14 +110,40 @@ class Tables:
         for plugin, wait in pending.waits.items():
             entry = plan.entry(plugin)
             plan = plan.change(plugin, pending=(*(entry.pending if entry is not None else ()), *wait.revisions))
-        for plugin, reason in self._reasons(pending).items():
+        for plugin, reason in {**self._reasons(pending), **self._moved(plan, pending.orphans)}.items():
             plan = plan.park(plugin, state_of(reason), reason)  # type: ignore[arg-type] # a state, by its name
-        return with_orphans(plan, pending.orphans)
+        return with_orphans(plan, {*pending.orphans, *await asyncio.to_thread(self._kept, plan)})
 
     async def sizes(self, plan: Plan) -> dict[str, Size]:
         """Say how much those keep whose package is not there."""
         orphans = [entry.id for entry in plan.entries if entry.state == "orphaned"]
-        return await asyncio.to_thread(sizes, self._database, orphans)
+        return await asyncio.to_thread(self._sizes, orphans)
+
+    def _sizes(self, plugins: Collection[str]) -> dict[str, Size]:
+        homes = {plugin: self._databases.home(plugin) for plugin in plugins}
+        shared = [plugin for plugin, database in homes.items() if database is self._database]
+        own = {plugin: database for plugin, database in homes.items() if database is not self._database}
+        found = sizes(self._database, shared)
+        for plugin, database in own.items():
+            found |= sizes(database, [plugin])
+        return found
+
+    def _kept(self, plan: Plan) -> list[str]:
+        """Name those whose own database is there, and whose package is not."""
+        missing = [name for name in self.known if plan.entry(name) is None]
+        return [name for name in self._databases.left(missing) if plan.entry(name) is None]
+
+    def _moved(self, plan: Plan, orphans: Collection[str]) -> dict[str, Reason]:
+        """Refuse to start with an empty database whoever has tables in another: a manifest moves no rows."""
+        moved = {}
+        separate = separate_in(plan)
+        for plugin in sorted({*orphans} & separate):
+            moved[plugin] = _elsewhere(plugin, "the host's database", "a database of its own")
+        for plugin in self._databases.left(()):
+            entry = plan.entry(plugin)
+            if entry is not None and entry.state == "active" and plugin not in separate:
+                moved[plugin] = _elsewhere(plugin, "a database of its own", "the host's database")
+        return moved
 
     def prepare(self) -> None:
         """Make the data folder, readable by its owner only, and what the database needs before its tables."""
@@ -138,9 +180,24 @@ def with_orphans(plan: Plan, kept: Collection[str]) -> Plan:
     return plan
 
 
+def _elsewhere(plugin: str, there: str, wanted: str) -> Reason:
+    return Reason(
+        code="manifest_invalid",
+        text=f"The tables of {plugin} are in {there}, and its plugin.json asks for {wanted}.",
+        culprits=(plugin,),
+        way_out=f"Let data.database of plugin.json stay as it was, or run plugin-host plugins purge {plugin} "
+        "--export FILE and begin anew.",
+    )
+
+
 def core_source() -> Source:
     """Say where core's own revisions are."""
     return Source(plugin="core", folder=FOLDER / "migrations", version=_version())
+
+
+def _without(source: Source, elsewhere: Collection[str]) -> Source:
+    """Leave out of what a source requires those that are in other databases: nothing of theirs can be named here."""
+    return dataclasses.replace(source, requires=tuple(need for need in source.requires if need not in elsewhere))
 
 
 def _version() -> str:

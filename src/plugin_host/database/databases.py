@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from plugin_host.database.address import Address, DatabaseError, PoolLimits
 from plugin_host.database.engines import Database
 from plugin_host.database.postgresql import SCHEMA_LENGTH, drop_schema, list_schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 FOLDER: Final = "databases"
 """Where in the data folder the files of plugins' own databases are."""
@@ -71,6 +72,26 @@ class Databases:
             database = self._made[plugin] = self._make(plugin)
         return database
 
+    def home(self, plugin: str) -> Database:
+        """Give the database where a plugin's tables are, also of one that is not installed. Blocking."""
+        if plugin in self._own:
+            return self.own(plugin)
+        try:
+            own = self.own(plugin)
+            return own if own.exists() else self.default
+        except (DatabaseError, DBAPIError):
+            return self.default
+
+    def elsewhere(self, plugin: str) -> Callable[[str], sa.Engine | None]:
+        """Give what tells the plugin's sessions where to read rows of others that are not in its database."""
+        mine = self.of(plugin)
+
+        def engine_of(owner: str) -> sa.Engine | None:
+            database = self.of(owner)
+            return None if database is mine else database.reading
+
+        return engine_of
+
     def every(self) -> tuple[Database, ...]:
         """Give every database that plugins are in, the host's first, each once."""
         return (self.default, *(self.own(plugin) for plugin in sorted(self._own)))
@@ -80,13 +101,20 @@ class Databases:
         return {plugin: self.own(plugin) for plugin in sorted(self._own)}
 
     def kept(self) -> dict[str, Database]:
-        """Look which databases of plugins' own are there, whether or not the plugin is; makes none. Blocking."""
-        names = set(self._addresses)
-        if self.default.dialect == "sqlite":
-            names |= {path.stem for path in self._folder.glob("*.db")}
-        else:
+        """Give the databases of plugins' own that are there, whether or not the plugin is; makes none. Blocking."""
+        names = {*self._addresses, *self.left(())}
+        if self.default.dialect == "postgresql":
             names |= {name.removeprefix(self._prefix) for name in list_schemas(self.default.url, self._prefix)}
         return {name: self.own(name) for name in sorted(names) if self.own(name).exists()}
+
+    def left(self, known: Collection[str]) -> list[str]:
+        """Name those whose own database is there, whether or not the plugin is; makes none. Blocking.
+
+        Files are found by looking; elsewhere only the plugins that are `known` are looked for.
+        """
+        if self.default.dialect == "sqlite":
+            return sorted(path.stem for path in self._folder.glob("*.db"))
+        return sorted(name for name in set(known) - self._own if self.home(name) is not self.default)
 
     def drop(self, plugin: str) -> None:
         """Remove a plugin's own database: its file, or its schema and role. Blocking.

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from plugin_host.database.session import Elsewhere
+
 
 class Database:
     """One database of the host: its engines, and the revision row in it.
@@ -75,18 +77,30 @@ class Database:
         """The file of a SQLite database."""
         return self.url.database if self.dialect == "sqlite" else None
 
-    def unit(self, *, write: bool = True, clock: QueryClock | None = None) -> UnitOfWork:
-        """Make the unit of work of one call; nothing is opened until its session is asked for.
+    def unit(
+        self, *, write: bool = True, clock: QueryClock | None = None, elsewhere: Elsewhere | None = None
+    ) -> UnitOfWork:
+        """Make the unit of work of one call; nothing is opened until its session is used.
 
-        Its queries and commits are counted on `clock`.
+        Its queries and commits are counted on `clock`. `elsewhere` gives the engines of other databases: see
+        `Databases.elsewhere`.
         """
+        engine = self._view(write=write, clock=clock)
+        quick = Quick(self._source, clock) if self._source is not None and not write else None
+        return UnitOfWork(engine, clock, write=write, quick=quick, elsewhere=elsewhere)
+
+    @property
+    def reading(self) -> sa.Engine:
+        """The engine on which others read from this database; a transaction begins only if they write."""
+        return self._view(write=False, clock=None).sync_engine
+
+    def _view(self, *, write: bool, clock: QueryClock | None) -> AsyncEngine:
         events = self.engine.sync_engine.dispatch
         watched = not self._owned or bool(events.before_cursor_execute or events.after_cursor_execute)
         engine = self._units.get((write, clock, watched))
         if engine is None:
             engine = self._units[write, clock, watched] = self._make_view(write=write, clock=clock, watched=watched)
-        quick = Quick(self._source, clock) if self._source is not None and not write else None
-        return UnitOfWork(engine, clock, write=write, quick=quick)
+        return engine
 
     async def revision(self, connection: AsyncConnection | None = None) -> Revision:
         """Read the revision row: on SQLite a few microseconds, on PostgreSQL one query."""
@@ -151,6 +165,7 @@ class Database:
             self._source.close()
         if self._owned:
             await self.engine.dispose()
+            self._units.clear()  # theirs is the pool that has been disposed of; the engine has a new one
 
     def _check(self) -> None:
         if self.dialect not in ("sqlite", "postgresql"):

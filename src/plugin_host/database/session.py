@@ -4,29 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import inspect
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from plugin_host.database.quick import Quick
+
+    Elsewhere: TypeAlias = Callable[[str], Engine | None]
+    """Gives the engine for reading rows of a plugin that are in another database than the session's."""
 
 
 class UnitSession(AsyncSession):
     """An `AsyncSession` like any other; `quick` answers some of what is asked of it before anything is opened."""
 
-    def __init__(self, engine: AsyncEngine, quick: Quick | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, quick: Quick | None = None, elsewhere: Elsewhere | None = None) -> None:
         # Not SQLAlchemy's: that makes the session behind this one, and costs as much as a whole request.
         self._engine = engine
         self.made: Session | None = None
         self._quick = quick
+        self._elsewhere = elsewhere
 
     @property
     def sync_session(self) -> Session:  # type: ignore[override] # what SQLAlchemy keeps in an attribute
         """The session behind this one, made now if it was not there."""
         if self.made is None:
-            self.made = self._assign_proxied(Session(self._engine.sync_engine, expire_on_commit=False))
+            made = _Session(self._engine.sync_engine, expire_on_commit=False)
+            made.elsewhere = self._elsewhere
+            self.made = self._assign_proxied(made)
         return self.made
 
     @property
@@ -48,6 +60,28 @@ class UnitSession(AsyncSession):
             if result is not None:
                 return result.scalar()
         return await super().scalar(statement, params, **options)
+
+
+class _Session(Session):
+    """Asks for rows of other plugins where they are, when they are in another database; it writes only into its own.
+
+    So a service that takes its caller's session can look things up wherever its tables are. It sees what is
+    committed there. Nothing can be joined, and nothing be kept or undone together, across two databases.
+    """
+
+    elsewhere: Elsewhere | None = None
+
+    def get_bind(self, mapper: Any = None, *, clause: Any = None, bind: Any = None, **options: Any) -> Any:
+        """Give the engine for what is executed."""
+        if self.elsewhere is not None and bind is None and mapper is not None:
+            owner = getattr(inspect(mapper).class_, "__plugin__", None)
+            other = self.elsewhere(owner) if owner is not None else None
+            if other is not None:
+                if self._flushing or getattr(clause, "is_dml", False):
+                    msg = f"rows of {owner} are in another database: let a service of {owner} write them"
+                    raise InvalidRequestError(f"{msg} in work of its own (`context.work()`)")
+                return other
+        return super().get_bind(mapper, clause=clause, bind=bind, **options)
 
 
 def _is_idle(session: Session) -> bool:

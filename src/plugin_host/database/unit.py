@@ -17,19 +17,27 @@ if TYPE_CHECKING:
 
     from plugin_host.database.beginning import QueryClock
     from plugin_host.database.quick import Quick
+    from plugin_host.database.session import Elsewhere
 
 
 class UnitOfWork:
     """The transaction of one call. Opening a session costs more than a whole request, so it is lazy."""
 
-    __slots__ = ("_clock", "_engine", "_quick", "_session", "_write")
+    __slots__ = ("_clock", "_elsewhere", "_engine", "_quick", "_session", "_write")
 
     def __init__(
-        self, engine: AsyncEngine, clock: QueryClock | None = None, *, write: bool = True, quick: Quick | None = None
+        self,
+        engine: AsyncEngine,
+        clock: QueryClock | None = None,
+        *,
+        write: bool = True,
+        quick: Quick | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._engine = engine
         self._write = write
         self._quick = quick
+        self._elsewhere = elsewhere
         self._clock = clock
         self._session: UnitSession | None = None
 
@@ -37,7 +45,7 @@ class UnitOfWork:
     def session(self) -> AsyncSession:
         """The session, made now if nobody asked before; what is behind it waits until it is used."""
         if self._session is None:
-            self._session = UnitSession(self._engine, self._quick)
+            self._session = UnitSession(self._engine, self._quick, self._elsewhere)
         return self._session
 
     @property

@@ -100,7 +100,8 @@ class Runner:
         return outcome
 
     def _exists(self) -> bool:
-        return self._database.path is None or Path(self._database.path).exists()
+        # A schema is asked for only where its role may not be there either: that could not even be connected with.
+        return self._database.exists() if self._database.path is not None or self._database.role is not None else True
 
     def _plan(self, engine: sa.Engine, sources: Sequence[Source], plugin: str | None, to: str | None) -> MigrationPlan:
         with reading(engine) as connection:

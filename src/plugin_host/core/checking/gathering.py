@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,20 +14,23 @@ from plugin_host.sdk.models import METADATA, NAMING, PluginBase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from plugin_host.database import Database
+    from plugin_host.database import Databases
     from plugin_host.plugins.generation import Generation
 
 
-def gather(generation: Generation, database: Database) -> dict[str, Built]:
+def gather(generation: Generation, databases: Databases) -> dict[str, Built]:
     """Give for each active plugin but core what was built. Blocking: it looks at the tables."""
     kinds = list(_kinds())
-    with database.migration_engine() as engine, engine.connect() as connection:
+    with contextlib.ExitStack() as opened:
+        open_once = functools.cache(
+            lambda database: opened.enter_context(opened.enter_context(database.migration_engine()).connect())
+        )
         return {
             plugin: Built(
                 beyond=tuple(declared.beyond),
                 routes=tuple(Route(each.method, each.path, each.permission) for each in generation.routes[plugin]),
                 kinds=_by_kind(plugin, kinds),
-                differences=tuple(_differences(plugin, connection)),
+                differences=tuple(_differences(plugin, open_once(databases.of(plugin)))),
             )
             for plugin, declared in generation.declared.items()
             if plugin != "core"

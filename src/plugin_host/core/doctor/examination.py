@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from plugin_host.core.databases import host_database
 from plugin_host.core.doctor import environment, installation, plugins
@@ -73,6 +76,9 @@ async def _examine(planner: Planner, config: Path | None, environ: Mapping[str, 
         plan = await planner.verified()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
         return [*found, _failed("plugins", error)]
+    for plugin, own in planner.databases.groups().items():
+        looked = await asyncio.to_thread(_safely, "database", partial(check_database, own))
+        found += [msgspec.structs.replace(each, text=f"{plugin}'s own: {each.text}") for each in looked]
     found += _safely("tables", lambda: plugins.check_tables(plan, settings))
     found += _safely("settings", lambda: plugins.check_plugin_settings(plan, settings))
     found += _safely("plugins", lambda: plugins.check_plugins(plan))
