@@ -21,6 +21,8 @@ from plugin_host.settings import describe_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from plugin_host.settings.schema import SettingRow
+
 
 def settings() -> str:
     """Give each setting: its manual, what it takes, its default, and the variable of the same meaning."""
@@ -30,7 +32,13 @@ def settings() -> str:
         default = f"default `{row.default}`" if row.default else "no default"
         variable += {"plugins": "__<ID>__<KEY>", "remote": "__<ID>__URL"}.get(row.key, "")
         parts.append(f"## `{row.key}`\n\n{row.description}\n\nTakes {row.type}; {default}. Variable: `{variable}`\n")
+        parts += [_inner_setting(each) for each in row.fields]
     return "\n".join(parts)
+
+
+def _inner_setting(row: SettingRow) -> str:
+    default = f"; default `{row.default}`" if row.default else ""
+    return f"- `{row.key}`: {row.description} Takes {row.type}{default}.\n"
 
 
 def commands() -> str:

@@ -87,6 +87,13 @@ def flatten(root: Root, value: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
         yield key, value
 
 
+def named_section(kind: Any) -> Root | None:
+    """Give the struct of each section where there are several of a kind, as in `dict[str, Remote]`; else None."""
+    bare = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    inner = get_args(bare)[1] if get_origin(bare) is dict else None
+    return inner if _is_section(inner) else None
+
+
 def fields_of(root: Root, above: Key = ()) -> Iterator[tuple[Key, msgspec.structs.FieldInfo]]:
     """Give every field that is not a section itself, with its key."""
     for field in msgspec.structs.fields(root):

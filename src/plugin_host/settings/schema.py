@@ -207,23 +207,27 @@ class Settings(_Section, frozen=True, kw_only=True):
 
 
 class SettingRow(NamedTuple):
-    """One setting as the reference shows it."""
+    """One setting as the reference shows it; `fields` are those of each section of a kind, as `[remote.<id>]`."""
 
     key: str
     type: str
     default: str
     description: str
+    fields: tuple[SettingRow, ...] = ()
 
 
 def describe_settings() -> list[SettingRow]:
     """List every setting with its type, its default as TOML would say it, and its manual, in the structs' order."""
-    rows = []
-    for key, field in reading.fields_of(Settings):
-        default = {} if field.default is msgspec.NODEFAULT else field.default
-        shown = "" if default is None else msgspec.json.encode(default).decode()
-        manual = next(note.description for note in field.type.__metadata__ if note.description)
-        rows.append(SettingRow(".".join(key), wording.words(field.type), shown, manual))
-    return rows
+    return [_row(key, field) for key, field in reading.fields_of(Settings)]
+
+
+def _row(key: Key, field: msgspec.structs.FieldInfo) -> SettingRow:
+    default = {} if field.default is msgspec.NODEFAULT and not field.required else field.default
+    shown = "" if default is None or field.required else msgspec.json.encode(default).decode()
+    manual = next(note.description for note in field.type.__metadata__ if note.description)
+    named = reading.named_section(field.type)
+    fields = () if named is None else tuple(_row(inner, each) for inner, each in reading.fields_of(named))
+    return SettingRow(".".join(key), wording.words(field.type), shown, manual, fields)
 
 
 def show_settings(

@@ -1,7 +1,7 @@
 // @ts-check
 // Signing in, and making the first administrator.
 import { html, useEffect, useId, useRef, useSignal } from "./vendor/view.js";
-import { HostError } from "./api.js";
+import { HostError, request } from "./api.js";
 import { config } from "./config.js";
 import { Icon } from "./icons.js";
 import { appName, notice, setUp, shell, signIn } from "./state.js";
@@ -104,16 +104,46 @@ const SignInElsewhere = ({ href }) =>
     <a class="button primary wide" rel="external" href=${href}>Go to the sign-in page</a>
   <//>`;
 
+/** What to tell somebody who comes back from a provider without being signed in; the server says the word. */
+const REFUSALS = /** @type {Record<string, string>} */ ({
+  access_denied: "You did not agree at the provider. Try again, or sign in with a password.",
+  identity_unknown: "Nobody here is linked to that account. Sign in with a password first, then link it.",
+  identity_linked: "That account is linked to somebody here already.",
+  provider_unavailable: "The provider cannot be used right now. Try again later, or sign in with a password.",
+});
+
+function refusal() {
+  const word = new URLSearchParams(location.search).get("sign_in");
+  return word === null ? "" : (REFUSALS[word] ?? "Signing in with the provider did not work. Please try again.");
+}
+
+/** A button for each provider that people may sign in with. */
+function Providers() {
+  const found = useSignal(/** @type {{ name: string, title: string, start: string }[]} */ ([]));
+  useEffect(() => {
+    // Without an answer there is still the password.
+    request("/api/core/auth/providers").then(({ items }) => (found.value = items), () => {});
+  }, []);
+  const back = location.pathname.slice(config.base.length) + location.search;
+  const to = location.search.includes("sign_in=") ? "/" : back || "/";
+  return found.value.map(
+    ({ name, title, start }) =>
+      html`<a key=${name} class="button wide" rel="external" href=${`${start}?return_to=${encodeURIComponent(to)}`}>Sign in with ${title}</a>`,
+  );
+}
+
 function SignInForm() {
   const { form, busy, message, submit } = useForm(({ username, password }) => signIn(username, password));
+  const refused = notice.value ? "" : refusal();
   return html`<${CardPage} title="Sign in">
     <form ref=${form} onSubmit=${submit}>
       <h1>Sign in</h1>
       ${notice.value && !message.value && html`<p class="alert info" role="status">${notice.value}</p>`}
-      ${message.value && html`<p class="alert" role="alert">${message.value}</p>`}
+      ${(message.value || refused) && html`<p class="alert" role="alert">${message.value || refused}</p>`}
       <${Field} label="User name" name="username" required autofocus autocomplete="username" autocapitalize="none" spellcheck="false" />
       <${Field} label="Password" name="password" required secret autocomplete="current-password" />
       <button class="primary wide" disabled=${busy.value}>${busy.value ? "Signing in…" : "Sign in"}</button>
+      <${Providers} />
     </form>
   <//>`;
 }
