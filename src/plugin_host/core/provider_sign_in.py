@@ -54,6 +54,9 @@ LIFE: Final = 600.0
 """Seconds from the button to the answer."""
 _PURPOSE: Final = "oidc"
 _NAMES_TRIED: Final = 20
+# What a cookie takes without quotes.
+_TO_COOKIE: Final = str.maketrans("+/", "-_")
+_FROM_COOKIE: Final = str.maketrans("-_", "+/")
 
 log = logging.getLogger("plugin_host.auth")
 
@@ -114,7 +117,7 @@ class ProviderSignIn:
         except SignInError as error:
             raise self._refuse(name, error) from error
         attempt = Attempt(name, transaction, time.time(), return_to, links)
-        return address, self._vault.seal(_PURPOSE, msgspec.json.encode(attempt))
+        return address, self._vault.seal(_PURPOSE, msgspec.json.encode(attempt)).translate(_TO_COOKIE).rstrip("=")
 
     async def finish(
         self, name: str, sealed: str | None, answer: Mapping[str, str], scope: Any, actor: Actor
@@ -167,7 +170,9 @@ class ProviderSignIn:
 
     def _open(self, name: str, sealed: str | None) -> Attempt:
         try:
-            attempt = msgspec.json.decode(self._vault.open(_PURPOSE, sealed or ""), type=Attempt)
+            said = (sealed or "").translate(_FROM_COOKIE)
+            opened = self._vault.open(_PURPOSE, said + "=" * (-len(said) % 4))
+            attempt = msgspec.json.decode(opened, type=Attempt)
         except (SealError, msgspec.DecodeError) as error:
             raise SignInError("no_attempt") from error
         if attempt.provider != name or not 0 <= time.time() - attempt.since <= LIFE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import ipaddress
 import json
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +33,7 @@ class Fetcher:
         self._timeout = timeout
         self._total = total
         self._client: httpx2.AsyncClient | None = None
+        self._opening = asyncio.Lock()
         self._inside: bool | None = None
 
     async def get(self, url: str, bearer: str | None = None) -> dict[str, Any]:
@@ -78,18 +80,15 @@ class Fetcher:
     async def _ask(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
     ) -> tuple[int, dict[str, Any]]:
-        import httpx2  # noqa: PLC0415 - only who signs in with a provider needs it
-
         await self._require_outside(urlsplit(self.require_address(url)))
-        if self._client is None:
-            # A proxy of the environment is no way to this very machine.
-            trust = self._issuer.hostname not in _LOOPBACK
-            self._client = httpx2.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=trust)
+        client = await self._open()
+        import httpx2  # noqa: PLC0415 - only who signs in with a provider needs it; imported by now
+
         headers["accept-encoding"] = "identity"  # what is small when packed need not be when unpacked
         try:
             async with (
                 asyncio.timeout(self._total),
-                self._client.stream(method, url, headers=headers, content=body) as answer,
+                client.stream(method, url, headers=headers, content=body) as answer,
             ):
                 if answer.is_redirect or "content-encoding" in answer.headers:
                     raise SignInError("provider_unavailable", f"{url} answers with a redirect or packed", off=True)
@@ -101,6 +100,20 @@ class Fetcher:
                 return answer.status_code, read_object(raw, url)
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError, UnicodeError) as error:
             raise SignInError("provider_unavailable", f"{url}: {type(error).__name__}", off=True) from error
+
+    async def _open(self) -> httpx2.AsyncClient:
+        """Give the client; made in a thread, for it reads the library and every certificate there is."""
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._make)
+            return self._client
+
+    def _make(self) -> httpx2.AsyncClient:
+        import httpx2  # noqa: PLC0415 - only who signs in with a provider needs it
+
+        # A proxy of the environment is no way to this very machine.
+        trust = self._issuer.hostname not in _LOOPBACK
+        return httpx2.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=trust)
 
     async def _require_outside(self, parts: SplitResult) -> None:
         """Refuse addresses inside that a provider outside names: it must not make us ask our own neighbours."""
@@ -144,6 +157,4 @@ def _no_number(said: str) -> float:
 
 
 def _basic(name: str, secret: str) -> str:
-    import base64  # noqa: PLC0415 - only here
-
     return "Basic " + base64.b64encode(f"{quote_plus(name)}:{quote_plus(secret)}".encode()).decode()

@@ -164,6 +164,7 @@ def _redirect(address: str, cookies: list[Cookie], headers: dict[str, str] | Non
     return Response(
         None,
         status_code=302,
+        media_type="text/plain",
         headers={"location": address, "cache-control": "no-store", **(headers or {})},
         cookies=cookies,
     )
