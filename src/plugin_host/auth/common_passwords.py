@@ -10,7 +10,7 @@ import gzip
 from importlib import resources
 from typing import Final
 
-OWN_CHARACTERS: Final = 6
+OWN_CHARACTERS: Final = 5
 """How many characters besides a common password make one that is not."""
 
 

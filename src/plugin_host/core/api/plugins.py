@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plugin_host.core.api.fresh import require_fresh
 from plugin_host.core.documents import plan_document, plugin_list, plugin_row
 from plugin_host.sdk.context import Actor
 from plugin_host.sdk.errors import Problem
@@ -41,21 +42,25 @@ def plugin_routes(host: HostView) -> list[Any]:
     @post("/plugins/{plugin_id:str}/enable", permission="core.plugins.manage", status_code=200)
     async def enable_plugin(plugin_id: str, actor: Actor) -> dict[str, Any]:
         """Switch a plugin on, in this and every other process."""
+        require_fresh(actor, host.settings)
         return _row(await host.wish(plugin_id, "enabled", actor), plugin_id)
 
     @post("/plugins/{plugin_id:str}/disable", permission="core.plugins.manage", status_code=200)
     async def disable_plugin(plugin_id: str, actor: Actor) -> dict[str, Any]:
         """Switch a plugin off, in this and every other process; nothing of its data is lost."""
+        require_fresh(actor, host.settings)
         return _row(await host.wish(plugin_id, "disabled", actor), plugin_id)
 
     @post("/plugins/{plugin_id:str}/retry", permission="core.plugins.manage", status_code=200)
     async def retry_plugin(plugin_id: str, actor: Actor) -> dict[str, Any]:
         """Try a plugin again that failed, in this and every other process."""
+        require_fresh(actor, host.settings)
         return _row(await host.retry(plugin_id, actor), plugin_id)
 
     @post("/plugins/{plugin_id:str}/consent", permission="core.plugins.manage", status_code=200)
     async def consent_to_plugin(plugin_id: str, actor: Actor) -> dict[str, Any]:
         """Approve of all that a plugin asks for, in this and every other process."""
+        require_fresh(actor, host.settings)
         return _row(await host.consent(plugin_id, actor), plugin_id)
 
     def _row(plan: Plan, plugin_id: str) -> dict[str, Any]:
