@@ -31,7 +31,7 @@ AT_ONCE = 200
 OK = 200
 GUARDED = "/api/bench/r0/7"
 HERE = Path(__file__).parent
-SECRET = "what the benchmark signs in with"  # noqa: S105 - made up
+SECRET = "what the benchmark signs in with"
 
 
 class Plugin:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import access
+import auth
 import discovery
 import psycopg
 import starts
@@ -152,6 +153,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     yield from life_cycle()
     yield from starting()
     yield from permissions()
+    yield from signing_in()
     times = {}
     for name, words in (("version", ["-m", "plugin_host", "--version"]), ("python", ["-c", "pass"])):
         times[name] = statistics.median(_took(words) for _ in range(7))
@@ -216,7 +218,13 @@ def _took(words: list[str]) -> float:
     return time.perf_counter() - start
 
 
-SECTIONS = {"life-cycle": life_cycle, "starting": starting, "permissions": permissions}
+def signing_in() -> Iterator[tuple[str, str, str]]:
+    """Measure what knowing who asks costs."""
+    with postgres() as database:
+        yield from auth.rows(database)
+
+
+SECTIONS = {"life-cycle": life_cycle, "starting": starting, "permissions": permissions, "signing-in": signing_in}
 
 
 def main() -> None:

@@ -128,7 +128,12 @@ class Documents:
                 "in": "cookie",
                 "name": SECURE_NAME if https else PLAIN_NAME,
                 "description": "Set by `POST /api/core/auth/login`.",
-            }
+            },
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An access token of `POST /api/core/auth/login`, or a personal or service token.",
+            },
         }
 
 
