@@ -294,8 +294,10 @@ def rows(postgres: str | None) -> Iterator[tuple[str, str, str]]:
     yield (
         f"longest gap of the event loop while {AT_ONCE} sign in at once, beside one hash",
         f"{gap['gap_ms'] / gap['hash_ms']:.2f}",
-        f"{gap['gap_ms']:.1f} ms (99 %: {gap['gap_p99_ms']:.1f}), a hash {gap['hash_ms']:.0f} ms; "
-        f"{gap['served']:.0f} looked at, {gap['busy']:.0f} answered 503; to be at most 0.1",
+        (
+            f"{gap['gap_ms']:.1f} ms (99 %: {gap['gap_p99_ms']:.1f}), a hash {gap['hash_ms']:.0f} ms; "
+            f"{gap['served']:.0f} looked at, {gap['busy']:.0f} answered 503; to be at most 0.1"
+        ),
     )
     token = measure("verify")
     yield (
