@@ -171,3 +171,13 @@ def test_why_and_who_and_sharing(shell: Shell) -> None:
     assert (code, "there is no contacts.person" in text) == (1, True)
     assert shell.run("access", "share", "contacts.person.edit", "1", "user:rolf", "--until", "soon")[0] == 2
     assert shell.run("access", "explain", "nobody", "contacts.view")[0] == 1
+
+
+def test_a_role_of_ones_own_is_given_by_command(shell: Shell, tmp_path: Path) -> None:
+    shell.person("ada", "core.admin")
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"format": 1, "roles": [{"name": "Sales, EMEA"}]}))
+    shell.json("access", "import", str(file))
+    assert shell.json("users", "grant", "ada", "Sales, EMEA")["roles"] == ["Sales, EMEA", "core.admin"]
+    assert shell.json("users", "revoke", "ada", "Sales, EMEA")["roles"] == ["core.admin"]
+    assert shell.run("users", "revoke", "ada", "core.admin")[0] == 1

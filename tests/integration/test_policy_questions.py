@@ -166,3 +166,20 @@ async def test_what_was_changed_and_what_is_of_no_use_is_listed(desk: Desk) -> N
     assert [role["name"] for role in exported["roles"]] == ["idle"]
     rule = {"subject": "user:rolf", "permission": "contacts.view", "effect": "deny", "where": None}
     assert exported["rules"] == [rule]
+
+
+async def test_a_contact_is_shared_by_whoever_may_change_it_and_taken_back(desk: Desk) -> None:
+    ann, _ = await desk.person("ann", "contacts.editor")
+    bob, other = await desk.person("bob", "contacts.viewer")
+    mine = (await ann.post("/api/contacts/people", json={"name": "Mine"})).json()["id"]
+    path = f"/api/contacts/people/{mine}"
+    share = {"with": f"user:{other}", "actions": ["edit"]}
+    assert (await bob.post(f"{path}/share", json=share)).status_code == 403
+    assert (await ann.post(f"{path}/share", json=share)).status_code == 204
+    assert (await bob.patch(path, json={"name": "Ours"})).status_code == 200
+    assert (await bob.get(path)).json()["editable"] is True
+    assert (await ann.post(f"{path}/unshare", json=share)).status_code == 204
+    assert (await bob.patch(path, json={"name": "Mine again"})).status_code == 403
+    wrong = [{"with": "nobody"}, {"with": "*"}, {"with": f"user:{other}", "actions": ["fly"]}, {"with": "user:x" * 99}]
+    for body in wrong:
+        assert (await ann.post(f"{path}/share", json=body)).status_code == 422, body

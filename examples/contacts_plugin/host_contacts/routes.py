@@ -19,6 +19,7 @@ from host_contacts.schemas import (
     PersonDetail,
     PersonIn,
     PersonOut,
+    ShareIn,
 )
 from plugin_host.sdk import Access, Actor, Listing, Page, Services, delete, get, patch, post, to
 
@@ -75,6 +76,20 @@ async def delete_person(person_id: str, access: Access, db: AsyncSession) -> Non
     await db.delete(await access.get(Person, person_id, EDIT_PERSON))
 
 
+@post("/people/{person_id:str}/share", permission=EDIT_PERSON, status_code=204)
+async def share_person(person_id: str, data: ShareIn, access: Access) -> None:
+    """Let others see or change a person whom one may change; nobody shares what they may not do themselves."""
+    person = await access.get(Person, person_id, EDIT_PERSON)
+    await access.share(person, data.with_, data.actions, data.until)
+
+
+@post("/people/{person_id:str}/unshare", permission=EDIT_PERSON, status_code=204)
+async def unshare_person(person_id: str, data: ShareIn, access: Access) -> None:
+    """Take back what was shared."""
+    person = await access.get(Person, person_id, EDIT_PERSON)
+    await access.unshare(person, data.with_, data.actions)
+
+
 @get("/people/{person_id:str}/notes", permission=SEE_PERSON)
 async def list_notes(person_id: str, access: Access, db: AsyncSession, services: Services) -> Page[NoteOut]:
     """List the notes on a person, the newest first."""
@@ -128,6 +143,8 @@ HANDLERS: Final = (
     get_person,
     update_person,
     delete_person,
+    share_person,
+    unshare_person,
     list_notes,
     create_note,
     list_companies,

@@ -7,7 +7,7 @@ the shape of a body, `checks` says.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -43,6 +43,14 @@ class PersonChange(_Input, kw_only=True):
     phone: Phone | UnsetType | None = UNSET
     company_id: str | UnsetType | None = UNSET
     owner_id: str | UnsetType | None = UNSET
+
+
+class ShareIn(_Input, kw_only=True):
+    """With whom a person is shared (`user:7`, `group:3` or `role:x`), what for, and until when."""
+
+    with_: Annotated[str, Meta(max_length=120)] = msgspec.field(name="with")
+    actions: tuple[Literal["view", "edit"], ...] = ("view",)
+    until: dt.datetime | None = None
 
 
 class PersonOut(msgspec.Struct, kw_only=True):

@@ -297,6 +297,7 @@ async def _with(
         await planner.migrate("core", None, None)
         if roles:
             known = {role for entry in (await planner.verified()).entries for role in entry.roles}
+            known |= await accounts.own_roles()
             for role in roles:
                 if role not in known:
                     raise click.ClickException(f"there is no role {role!r}; there are: {', '.join(sorted(known))}")

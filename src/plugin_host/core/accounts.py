@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 
 from plugin_host.access.members import roles_of, set_roles
-from plugin_host.access.tables import GroupMember, RoleMember
+from plugin_host.access.tables import GroupMember, RoleMember, StoredRole
 from plugin_host.auth.people import check_profile
 from plugin_host.auth.tables import User
 from plugin_host.core.credentials import Credentials
@@ -123,6 +123,11 @@ class Accounts:
             user = await self._find(db, known["id"])
             await self._desk.set_password(db, operator(), user, hashed)
             return await _shown(db, user)
+
+    async def own_roles(self) -> set[str]:
+        """Name the roles that administrators made."""
+        async with self._session() as db:
+            return set(await db.scalars(select(StoredRole.name)))
 
     async def change_roles(
         self, username: str, *, give: Collection[str] = (), take: Collection[str] = ()
