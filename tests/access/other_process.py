@@ -59,7 +59,7 @@ class Process:
         try:
             roles, groups = await memberships_of(unit.session, user)
             actor = self.snapshot.effective(Actor(id=user, username=user, display=user, roles=roles, groups=groups))
-            await self.ruling.learn(actor.subjects, ["club"])
+            await self.ruling.learn(actor.subjects, [])
             decisions = Decisions(actor, lambda: self.snapshot, unit, books=self.ruling.books, at_home="club")
             return await decisions.can(permission, Room(room) if room else None)
         finally:

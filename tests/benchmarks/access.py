@@ -1,4 +1,4 @@
-"""What permissions cost: `access.py [ROWS]` prints its rows; beside plain pycasbin, cedarpy, and Django with guardian.
+"""What permissions cost, beside plain pycasbin, cedarpy, and Django with guardian: `run.py --only permissions`.
 
 A question is timed by itself and the median is shown, as a multiple of one look-up in a Python set that is timed in
 the same way: only ratios inside one run mean anything. Peers that are not installed are left out.
@@ -12,7 +12,6 @@ import importlib.util
 import random
 import runpy
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -471,12 +470,3 @@ def rows(postgres: str | None = None, things: int = 1_000_000) -> Iterator[Row]:
         yield from guardian(folder, GRANTS)
     if postgres is not None:
         yield from asyncio.run(lists(postgres, "PostgreSQL", things))
-
-
-if __name__ == "__main__":
-    from run import postgres
-
-    with postgres() as database_:
-        for what_, ratio_, how_ in rows(database_, int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000):
-            sys.stdout.write(f"| {what_} | **{ratio_}** | {how_} |\n")
-            sys.stdout.flush()

@@ -58,8 +58,6 @@ async def test_a_role_of_administrators_a_group_and_a_rule(settings: Settings) -
         group = await do(host, lambda db: create_group(db, "Team", "1"))
         await do(host, lambda db: set_members(db, group.id, [vera], "1"))
         await do(host, lambda db: set_subject_roles(db, f"group:{group.id}", ["sales"], "1"))
-        # Principals learn of groups with `memberships_of`; here the rule does what the group will.
-        await do(host, lambda db: set_roles(db, vera, ["sales"], "1"))
         assert await held(browser) == ["contacts.person.edit", "contacts.person.view", "contacts.view"]
         assert (await browser.get("/api/contacts/people")).status_code == 200
         await do(host, lambda db: add_rule(db, f"user:{vera}", "contacts.*", "deny", None, "1"))
@@ -159,3 +157,20 @@ async def test_a_store_that_fails_allows_nothing(settings: Settings, monkeypatch
         assert (await browser.get("/api/contacts/people")).status_code == 503
         monkeypatch.undo()
         assert (await browser.get("/api/contacts/people")).status_code == 403
+
+
+async def test_the_catalogue_is_kept_when_a_plugin_goes_and_revived_when_it_comes_back(settings: Settings) -> None:
+    async def states(host: PluginHost) -> set[tuple[str, str]]:
+        rows = await do(host, lambda db: db.execute(sa.text("SELECT name, state FROM core_permission")))
+        return {(name, state) for name, state in rows if name == "contacts.view"}
+
+    async with running(PluginHost(settings)) as host, signed_in(host, "vera") as browser:
+        vera = await user(host, "vera")
+        await do(host, lambda db: add_rule(db, f"user:{vera}", "contacts.*", "allow", None, "1"))
+        assert await states(host) == {("contacts.view", "active")}
+        await host.wish("contacts", "disabled")
+        assert await states(host) == {("contacts.view", "orphaned")}
+        assert await held(browser) == []
+        await host.wish("contacts", "enabled")
+        assert await states(host) == {("contacts.view", "active")}
+        assert "contacts.view" in await held(browser)

@@ -56,12 +56,13 @@ class Giver(NamedTuple):
 class Catalogue:
     """The permissions of the active plugins."""
 
-    __slots__ = ("_entries", "_givers", "_granting")
+    __slots__ = ("_entries", "_givers", "_granting", "_meaning")
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
         self._givers: dict[str, tuple[Giver, ...]] = {}
         self._granting: dict[str, frozenset[str]] = {}
+        self._meaning: dict[str, tuple[str, ...]] = {}
 
     @classmethod
     def of(cls, permissions: Iterable[Permission]) -> Catalogue:
@@ -100,6 +101,13 @@ class Catalogue:
                     for said in (entry.name, *patterns(entry.name)):
                         strongest[said] = max(strongest.get(said, "nothing"), kept, key=_STRENGTH.index)
             found = self._givers[name] = tuple(Giver(said, kept) for said, kept in strongest.items())
+        return found
+
+    def meaning(self, name: str) -> tuple[str, ...]:
+        """Give the name and the patterns that mean a permission."""
+        found = self._meaning.get(name)
+        if found is None:
+            found = self._meaning[name] = (name, *patterns(name))
         return found
 
     def granting(self, name: str) -> frozenset[str]:

@@ -121,6 +121,7 @@ def _prepare() -> tuple[casbin.Enforcer, Any]:
     # would not do: `logging.config`, as uvicorn uses it, enables loggers that it does not know.
     enforcer.logger = logging.Logger("casbin", logging.CRITICAL + 1)  # noqa: LOG001
     expression = enforcer._get_expression(model["m"]["m"].value, {})  # noqa: SLF001 - to parse it only once
+    model["m"]["m"].value = "m"  # Casbin searches it for `eval(` at every question, and reads it no more
     return enforcer, compile(ast.Expression(expression.ast_parsed_value), "matcher", "eval")
 
 

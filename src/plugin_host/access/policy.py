@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Reader: TypeAlias = AsyncConnection | AsyncSession
 
-PORTION: Final = 400
+PORTION: Final = 250
 """Rows that are read at a time: what the event loop can do without anybody noticing."""
 SORTED: Final = 10_000
 """Subjects whose lines are kept sorted at most."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from plugin_host.access.catalogue import patterns
 from plugin_host.access.compiling import Rule
 from plugin_host.access.conditions import Predicate, check_fields, compile_predicate
 from plugin_host.access.judge import ANY, allows
@@ -246,9 +245,10 @@ class Snapshot:
 
     def _gather(self, relevant: frozenset[str], entry: Entry) -> Iterator[Rule]:
         for subject in sorted(relevant):
-            for typ in (entry.typ, ANY):
-                for act in (entry.act, ANY):
-                    yield from self._by.get((subject, typ, act), ())
+            if subject in self._mentioned:
+                for typ in (entry.typ, ANY):
+                    for act in (entry.act, ANY):
+                        yield from self._by.get((subject, typ, act), ())
             if subject in self.policy.rules:
                 said = self.policy.said(subject)
                 yield from self._allowing(subject, said, entry)
@@ -264,7 +264,7 @@ class Snapshot:
                     yield Rule(subject, entry.typ, ANY, entry.act, cond, "allow", "", line.id, name)
 
     def _denying(self, subject: str, said: Lines, entry: Entry) -> Iterator[Rule]:
-        for name in (entry.name, *patterns(entry.name)):
+        for name in self.catalogue.meaning(entry.name):
             for line in said.get(name, ()):
                 if line.effect == "deny":
                     fits = entry.of_objects and self.fits(line.condition, entry.typ)

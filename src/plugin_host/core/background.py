@@ -1,14 +1,16 @@
-"""The jobs of core: letters, tidying up after events, and contents of files that nobody names any more."""
+"""The jobs of core: letters, tidying up after events and grants, and contents of files that nobody names any more."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 from sqlalchemy import select
 
+from plugin_host.access.grants import sweep
 from plugin_host.access.members import holders
 from plugin_host.auth.people import ACTIVE
 from plugin_host.auth.tables import User
@@ -88,6 +90,7 @@ class Background:
             unit = database.unit()
             try:
                 await tidy(unit.session, time.time(), events.keep_days, events.keep_runs_days)
+                await sweep(unit.session, dt.datetime.now(dt.UTC))
                 await unit.commit()
             finally:
                 await unit.close()

@@ -36,7 +36,13 @@ class Ruling:
         self.policy: Policy = NOTHING
         self.books = Books(lambda plugin: databases.of(plugin).engine)
         self._databases = databases
+        self._default: Book = self.books.of("core")
         self._following = asyncio.Lock()
+
+    @property
+    def apart(self) -> frozenset[str]:
+        """The plugins that keep their objects, and so the grants on them, in databases of their own."""
+        return self._databases.separate
 
     async def now(self) -> Revision:
         """Read the revision of the host's database."""
@@ -54,13 +60,13 @@ class Ruling:
                 return False
             async with _reading(self._databases.default) as connection:
                 policy = await follow_policy(connection, self.policy)
-                await self.books.of("core").follow(connection, policy.revision)
+                await self._default.follow(connection, policy.revision)
             moved, self.policy = not policy.same(self.policy), policy
             return moved
 
     async def follow_own(self, plugins: Collection[str]) -> None:
         """See that the books of plugins' own databases are as new as those are."""
-        for plugin in self._databases.separate.intersection(plugins):
+        for plugin in plugins:
             database, book = self._databases.of(plugin), self.books.of(plugin)
             revision = (await database.revision()).policy
             if revision > book.revision:
@@ -68,10 +74,11 @@ class Ruling:
                     await book.follow(connection, revision)
 
     async def learn(self, subjects: frozenset[str], plugins: Collection[str]) -> None:
-        """Find out what somebody was granted in the databases of these plugins, where it is not remembered."""
-        books: dict[int, Book] = {id(book): book for book in map(self.books.of, plugins)}
-        for book in books.values():
-            await self.books.overview(book, subjects)
+        """Find out what somebody was granted, where it is not remembered; `plugins` are those with own databases."""
+        if self._default.known(subjects) is None:
+            await self.books.overview(self._default, subjects)
+        for plugin in plugins:
+            await self.books.overview(self.books.of(plugin), subjects)
 
     async def tell(self, work: Work, what: str, session: AsyncSession, grant: Grant) -> None:
         """Write down that a plugin's object was shared, in the same transaction where it is in the host's database."""

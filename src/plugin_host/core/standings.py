@@ -79,11 +79,13 @@ class Standings:
         if self.now is None:
             return actor
         actor = self.now.snapshot.effective(actor)
-        active = self.now.generation.apps
-        plugins = ("core", *active) if plugin == "core" else ("core", plugin)
-        await self._ruling.follow_own([name for name in plugins if name in active])
+        own = self._ruling.apart.intersection(self.now.generation.apps)
+        if plugin != "core":
+            own &= {plugin}
+        if own:
+            await self._ruling.follow_own(own)
         if actor.signed_in:
-            await self._ruling.learn(actor.subjects, plugins)
+            await self._ruling.learn(actor.subjects, own)
         return actor
 
     async def keep_catalogue(self, session: AsyncSession) -> None:
