@@ -16,6 +16,7 @@ import plugin_host.shell
 from plugin_host.shell.assets import Assets, send_asset
 from plugin_host.shell.page import Page
 from plugin_host.shell.screens import PlacedScreen, visible_screens
+from plugin_host.shell.stripping import strip
 
 STATIC = Path(plugin_host.shell.__file__).parent / "static"
 UI = Path(__file__).parent / "ui"
@@ -61,7 +62,7 @@ class FakeHost:
     def __init__(self, base: str = "", theme: dict[str, str | None] | None = None) -> None:
         self.base = base
         self.theme = theme or THEME
-        self.page = Page(Assets.scan("core", STATIC), self.theme)
+        self.page = Page(Assets.scan("core", STATIC, prepare=strip), self.theme)
         self.files = {name: Assets.scan(name, UI / name) for name in ("contacts", "faults")}
         self.calls: list[str] = []
         self.signed_in = False

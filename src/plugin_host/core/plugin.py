@@ -46,6 +46,7 @@ from plugin_host.sdk.hookspecs import hookimpl
 from plugin_host.sdk.services import FILES, MAIL, USERS
 from plugin_host.shell.assets import Assets
 from plugin_host.shell.page import Page
+from plugin_host.shell.stripping import strip
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -86,7 +87,7 @@ class Core:
             sign_in=self.sign_in,
             auditing=self.auditing,
         )
-        self.page = Page(Assets.scan("core", STATIC), msgspec.to_builtins(settings.theme))
+        self.page = Page(Assets.scan("core", STATIC, prepare=strip), msgspec.to_builtins(settings.theme))
         self._announce: Callable[[str], None] = _log_code
         self.setup = Setup(database, count_holders=count_holders, announce=self._tell)
 

@@ -101,6 +101,7 @@ class Ref(_Part, frozen=True, kw_only=True):
     ]
     read: Annotated[str | None, Meta(description="The operation that reads one, to show its label.")] = None
     label: Annotated[str, Meta(description="The field that people read.")] = "name"
+    key: Annotated[str, Meta(description="The field that is kept.")] = "id"
     to: Annotated[str | None, Meta(description="Its page, `{id}` filled in: `/contacts/companies/{id}`.")] = None
 
 

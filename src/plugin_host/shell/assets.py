@@ -123,8 +123,16 @@ class Assets:
         }
 
     @classmethod
-    def scan(cls, owner: str, root: Path, locales: Path | None = None) -> Assets:
+    def scan(
+        cls,
+        owner: str,
+        root: Path,
+        locales: Path | None = None,
+        prepare: Callable[[str, bytes], bytes] = lambda _path, body: body,
+    ) -> Assets:
         """Walk `root` and read what may be served; `locales` is the folder of translations beside the manifest.
+
+        `prepare` makes of a file, by its name and content, what is sent.
 
         Left out are dotfiles, extensions that are not in the table, files above 16 MiB, and links that lead
         out of the folder. Raises `NotADirectoryError` if `root` is no folder.
@@ -137,7 +145,7 @@ class Assets:
             for path, file in _walk(folder):
                 reason = _reason_to_skip(path, file, folder)
                 if reason is None:
-                    files[prefix + path] = Asset.read(prefix + path, file.read_bytes())
+                    files[prefix + path] = Asset.read(prefix + path, prepare(prefix + path, file.read_bytes()))
                 else:
                     skipped[prefix + path] = reason
         return cls(owner, files, skipped)

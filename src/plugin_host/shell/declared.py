@@ -123,6 +123,7 @@ def resolve(screen: DeclaredScreen, plugin: str, find: Callable[[str], Operation
                 "list": _call(_need(find, ref.list, f"refs.{field}")),
                 "read": _call(_need(find, ref.read, f"refs.{field}")) if ref.read else None,
                 "label": ref.label,
+                "key": ref.key,
                 "to": ref.to,
             }
             for field, ref in screen.refs.items()

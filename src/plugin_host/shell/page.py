@@ -28,26 +28,21 @@ VIEW: Final = "vendor/view.js"
 # What `shell.js` imports, and what those import: fetched side by side instead of one after the other.
 PRELOADED: Final = (
     "api.js",
+    "brand.js",
     "config.js",
-    "error-card.js",
-    "format.js",
-    "home.js",
-    "host.js",
     "icons.js",
     "layers.js",
     "layout.js",
-    "loader.js",
+    "lazy.js",
     "menu.js",
-    "plugin-view.js",
     "router.js",
-    "sign-in.js",
-    "slots.js",
     "state.js",
     "text.js",
     "theme.js",
     "trust.js",
     VIEW,
 )
+CONTENT: Final = "content.css"
 
 # Names under which libraries that plugins bundle make their policies; a plugin may bring its own copy of each.
 # `default` is the page's own (trust.js): it lets scripts of plugins' files pass, and no markup.
@@ -76,9 +71,10 @@ _PAGE: Final = Template(
 <meta charset="utf-8">
 <script type="importmap">$import_map</script>
 $preloads
+<link rel="preload" as="fetch" href="$base/api/core/shell" crossorigin>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="plugin-host" data-base="$base" data-nonce="$nonce" data-name="$name" data-logo="$logo">
+<meta name="plugin-host" data-base="$base" data-nonce="$nonce" data-name="$name" data-logo="$logo" data-languages="$languages">
 <title>$name</title>
 <link rel="icon" href="$icon" type="image/svg+xml">
 <link rel="stylesheet" href="$styles" id="ph-css">
@@ -87,7 +83,7 @@ $preloads
 </head>
 <body>
 <div id="app" aria-busy="true"></div>
-<noscript><div class="ph-card-page"><div class="card"><h1>$name</h1>
+<noscript><link rel="stylesheet" href="$content"><div class="ph-card-page"><div class="card"><h1>$name</h1>
 <p>This application needs JavaScript. Please switch it on and reload the page.</p></div></div></noscript>
 </body>
 </html>
@@ -104,7 +100,7 @@ class Page:
     """
 
     def __init__(self, assets: Assets, theme: Mapping[str, str | None]) -> None:
-        missing = [path for path in (ENTRY, STYLES, ICON, *PRELOADED) if assets.find(path) is None]
+        missing = [path for path in (ENTRY, STYLES, CONTENT, ICON, *PRELOADED) if assets.find(path) is None]
         if missing:
             raise ValueError(f"the page's own files are incomplete: {', '.join(missing)} not found; install again")
         accent, logo = theme.get("accent"), theme.get("logo")
@@ -122,8 +118,10 @@ class Page:
         body = _PAGE.substitute(
             accent=self._accent,
             base=escape(base),
+            content=escape(base + url(CONTENT)),
             entry=escape(base + url(ENTRY)),
             icon=escape(base + url(ICON)),
+            languages=escape(" ".join(self.assets.locales)),
             import_map=import_map,
             logo=escape(self._logo),
             name=escape(self._name),

@@ -1,6 +1,7 @@
 // @ts-check
 // Calls to the server: JSON in and out, and problems (RFC 9457) as errors.
 import { config } from "./config.js";
+import { t } from "./text.js";
 
 /** What went wrong with a call: `status` 0 means that the server was not reached. */
 export class HostError extends Error {
@@ -26,6 +27,13 @@ export const onUnauthorised = (fn) => {
   unauthorised = fn;
 };
 
+/** @type {() => Promise<boolean>} */
+let prove = async () => false;
+/** Say how somebody proves once more who they are; answers whether they did. @param {() => Promise<boolean>} fn */
+export const onProofNeeded = (fn) => {
+  prove = fn;
+};
+
 const SIGN_IN = "/api/core/auth/login";
 
 /**
@@ -46,11 +54,13 @@ export async function request(path, init = {}) {
     answer = await fetch(config.base + path, { ...rest, headers, body: content, credentials: "same-origin" });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new HostError(0, { detail: "The server cannot be reached. Check your connection and try again." });
+    throw new HostError(0, { detail: t("The server cannot be reached. Check your connection and try again.") });
   }
   if (answer.ok) return read(answer);
   if (answer.status === 401 && path !== SIGN_IN) unauthorised();
-  throw await problem(answer);
+  const refused = await problem(answer);
+  if (refused.code === "reauthentication_required" && (await prove())) return request(path, init);
+  throw refused;
 }
 
 /** @param {Response} answer */

@@ -10,6 +10,8 @@ export const config = Object.freeze({
   nonce: meta?.dataset.nonce ?? "",
   name: meta?.dataset.name ?? "Plugin Host",
   logo: meta?.dataset.logo ?? "",
+  /** The languages that the shell speaks beside English. */
+  languages: (meta?.dataset.languages ?? "").split(" ").filter(Boolean),
   contract: 1,
 });
 

@@ -43,9 +43,3 @@ export async function loadTexts(locales, signal) {
   const answer = await fetch(config.base + locales[found], { signal });
   return answer.ok ? answer.json() : {};
 }
-
-/** @param {Record<string, string>} texts @param {string} key @param {Record<string, unknown>} [args] */
-export function translate(texts, key, args = {}) {
-  const text = texts[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in args ? String(args[name]) : whole));
-}

@@ -1,6 +1,7 @@
 // @ts-check
 // For the files of a sandboxed frame: the same `host` as every other view has, over one port.
-import { format, translate } from "./format.js";
+import { format } from "./format.js";
+import { translate } from "./text.js";
 
 /** @typedef {import("./plugin-host").Host} Host */
 
@@ -58,10 +59,8 @@ function makeHost(hello, port) {
       for (const fn of themes) fn(theme);
     }
   };
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = hello.stylesheet;
-  document.head.prepend(link);
+  const links = hello.sheets.map((/** @type {string} */ address) => Object.assign(document.createElement("link"), { rel: "stylesheet", href: address }));
+  document.head.prepend(...links);
   dress();
   // The frame is as high as what is in it.
   new ResizeObserver(() => port.postMessage({ kind: "height", height: document.documentElement.scrollHeight })).observe(document.body);

@@ -1,6 +1,7 @@
 // @ts-check
 // Screens that are not trusted: a sandboxed frame without an origin, and one port through which it may ask.
 import { config, stylesheet } from "./config.js";
+import { contentSheet } from "./lazy.js";
 
 /** @typedef {import("./plugin-host").Host} Host */
 
@@ -95,7 +96,7 @@ export function mountFrame(body, host, { part, fail, known }) {
         return;
       }
       const { contract, plugin, context, user, route, theme } = host;
-      const hello = { kind: "plugin-host", contract, plugin, user, route, theme, context, base: config.base, stylesheet, ...known };
+      const hello = { kind: "plugin-host", contract, plugin, user, route, theme, context, base: config.base, sheets: [stylesheet, contentSheet], ...known };
       // A frame without an origin has none that could be named here; the port is for this window only.
       frame.contentWindow?.postMessage(JSON.parse(JSON.stringify(hello)), "*", [theirs]);
       done(stop);

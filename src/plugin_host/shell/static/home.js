@@ -6,12 +6,13 @@ import { Icon } from "./icons.js";
 import { flatten, groups } from "./menu.js";
 import { SlotCards, slotsOf } from "./slots.js";
 import { menuItems, shell, user } from "./state.js";
+import { t } from "./text.js";
 
 const greeting = () => {
   const hour = new Date().getHours();
-  if (hour < 5) return "Hello";
-  if (hour < 12) return "Good morning";
-  return hour < 18 ? "Good afternoon" : "Good evening";
+  if (hour < 5) return t("Hello");
+  if (hour < 12) return t("Good morning");
+  return hour < 18 ? t("Good afternoon") : t("Good evening");
 };
 
 /** The plugin that a path belongs to, as people call it. @param {string} path */
@@ -24,7 +25,7 @@ export function Home() {
   return html`<div class="ph-home">
     <header>
       <h1>${greeting()}, ${user.value?.display || user.value?.username}</h1>
-      ${shown.length > 0 && html`<p class="muted">Here is what you can open.</p>`}
+      ${shown.length > 0 && html`<p class="muted">${t("Here is what you can open.")}</p>`}
     </header>
     ${slotsOf("core.dashboard").length > 0 && html`<${SlotCards} name="core.dashboard" />`}
     ${shown.length === 0 && html`<${Nothing} />`}
@@ -47,6 +48,6 @@ const Tile = ({ item }) =>
 const Nothing = () =>
   html`<section class="card empty">
     <span class="ph-mark"><${Icon} name="inbox" /></span>
-    <h2>Nothing to open yet</h2>
-    <p>Once an administrator gives you a role, the pages you may use appear here and in the menu.</p>
+    <h2>${t("Nothing to open yet")}</h2>
+    <p>${t("Once an administrator gives you a role, the pages you may use appear here and in the menu.")}</p>
   </section>`;

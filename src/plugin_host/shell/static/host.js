@@ -3,7 +3,8 @@
 import { effect } from "./vendor/view.js";
 import { check, confine, request } from "./api.js";
 import { config } from "./config.js";
-import { format, translate } from "./format.js";
+import { format } from "./format.js";
+import { translate } from "./text.js";
 import { confirm, notify, openDialog } from "./layers.js";
 import { addGuard, go, place } from "./router.js";
 import { scheme } from "./theme.js";

@@ -2,6 +2,7 @@
 // What lies above the page: short messages, questions, dialogs.
 import { html, render, signal } from "./vendor/view.js";
 import { Icon } from "./icons.js";
+import { t } from "./text.js";
 
 /** @typedef {{ kind?: "info" | "success" | "error", action?: { label: string, run: () => void } }} NoticeOptions */
 /** @typedef {NoticeOptions & { id: number, text: string }} Notice */
@@ -37,7 +38,7 @@ function NoticeCard({ notice: { id, text, kind = "info", action } }) {
   return html`<div class="ph-notice" data-kind=${kind}>
     <${Icon} name=${icon} /><span>${text}</span>
     ${action && html`<button type="button" class="link" onClick=${act}>${action.label}</button>`}
-    <button type="button" class="quiet icon" aria-label="Dismiss" onClick=${() => dismiss(id)}><${Icon} name="x" /></button>
+    <button type="button" class="quiet icon" aria-label=${t("Dismiss")} onClick=${() => dismiss(id)}><${Icon} name="x" /></button>
   </div>`;
 }
 
@@ -88,7 +89,7 @@ export function openDialog({ label, signal: stop, className = "" }, fill) {
  * @param {string} text @param {{ ok?: string, cancel?: string, danger?: boolean, signal?: AbortSignal }} [options]
  * @returns {Promise<boolean>}
  */
-export async function confirm(text, { ok = "OK", cancel = "Cancel", danger = false, signal: stop } = {}) {
+export async function confirm(text, { ok = t("OK"), cancel = t("Cancel"), danger = false, signal: stop } = {}) {
   const answer = await openDialog({ label: String(text), signal: stop, className: "ph-confirm" }, (dialog, close) => {
     render(
       html`<p>${String(text)}</p>

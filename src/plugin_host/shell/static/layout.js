@@ -1,63 +1,39 @@
 // @ts-check
 // The frame around every view: the bar on top, the menu at the side, the person's own menu.
 import { html, useEffect, useLayoutEffect, useRef, useSignal } from "./vendor/view.js";
+import { Brand } from "./brand.js";
 import { config } from "./config.js";
 import { Icon } from "./icons.js";
-import { notify } from "./layers.js";
+import { lazy } from "./lazy.js";
 import { Menu } from "./menu.js";
-import { mayLeave, place } from "./router.js";
-import { Brand } from "./sign-in.js";
-import { menuItems, signOut, user } from "./state.js";
-import { choice, choose } from "./theme.js";
+import { place } from "./router.js";
+import { menuItems, user } from "./state.js";
+import { t } from "./text.js";
 
 // As in shell.css: from here on the menu has its place beside the view.
 const WIDE = matchMedia("(min-width: 56rem)");
-const THEMES = /** @type {const} */ ([
-  ["light", "Light", "sun"],
-  ["dark", "Dark", "moon"],
-  ["system", "System", "monitor"],
-]);
-
 /** @param {string} name */
 const initials = (name) => {
   const words = name.split(/[\s._-]+/).filter(Boolean);
   return words.slice(0, 2).map((word) => [...word][0].toUpperCase()).join("") || "?";
 };
 
-const ThemeChoice = () =>
-  html`<fieldset class="ph-choice"><legend>Appearance</legend>
-    <div>${THEMES.map(
-      ([value, label, icon]) => html`<label key=${value}>
-        <input type="radio" name="ph-theme" value=${value} checked=${choice.value === value} onChange=${() => choose(value)} />
-        <${Icon} name=${icon} /><span>${label}</span>
-      </label>`,
-    )}</div>
-  </fieldset>`;
+const UserMenuContent = lazy(() => import("./user-menu.js").then((module) => module.UserMenuContent));
 
 function UserMenu() {
   const open = useSignal(false);
-  const busy = useSignal(false);
+  const seen = useSignal(false);
   const person = user.value;
-  const leave = async () => {
-    if (!(await mayLeave())) return;
-    busy.value = true;
-    try {
-      await signOut();
-    } catch (error) {
-      notify(/** @type {Error} */ (error).message, { kind: "error" });
-      busy.value = false;
-    }
-  };
   const name = person ? person.display || person.username : "";
+  const toggled = (/** @type {any} */ event) => {
+    open.value = event.newState === "open";
+    seen.value ||= open.value;
+  };
   return html`<button type="button" class="quiet ph-user" popovertarget="ph-user-menu" aria-expanded=${String(open.value)}>
       <span class="ph-avatar" aria-hidden="true">${person ? initials(name) : html`<${Icon} name="user" />`}</span>
-      <span class="visually-hidden">${person ? "Menu of " : "Menu"}</span><span class="ph-user-name">${name}</span><${Icon} name="chevron" />
+      <span class="visually-hidden">${person ? t("Menu of ") : t("Menu")}</span><span class="ph-user-name">${name}</span><${Icon} name="chevron" />
     </button>
-    <div id="ph-user-menu" popover class="ph-popover" onToggle=${(/** @type {any} */ event) => (open.value = event.newState === "open")}>
-      ${person && html`<p><strong>${name}</strong><small class="muted">${person.username}</small></p>`}
-      <${ThemeChoice} />
-      ${person && html`<button type="button" class="quiet" disabled=${busy.value} onClick=${leave}><${Icon} name="sign-out" />Sign out</button>`}
-    </div>`;
+    <div id="ph-user-menu" popover class="ph-popover" onBeforeToggle=${toggled}>${seen.value && html`<${UserMenuContent} />`}</div>`;
 }
 
 const signInLink = () => `${config.base}/login?next=${encodeURIComponent(place.value.path + place.value.search)}`;
@@ -92,15 +68,15 @@ export function Layout({ children }) {
     document.getElementById("view")?.focus();
   };
   const hasMenu = user.value !== null || menuItems.value.length > 0;
-  return html`<a class="ph-skip" href="#view" onClick=${skip}>Skip to content</a>
+  return html`<a class="ph-skip" href="#view" onClick=${skip}>${t("Skip to content")}</a>
     <header class="ph-top">
       ${hasMenu &&
       html`<button type="button" class="quiet icon ph-menu-button" ref=${button} aria-expanded=${String(open.value)}
-        aria-controls="ph-side" aria-label="Menu" onClick=${() => (open.value = !open.value)}>
+        aria-controls="ph-side" aria-label=${t("Menu")} onClick=${() => (open.value = !open.value)}>
         <${Icon} name=${open.value ? "x" : "menu"} /></button>`}
       <a class="ph-home-link" href=${`${config.base}/`}><${Brand} /></a>
       <span class="spacer"></span>
-      ${user.value === null && html`<a class="button primary" href=${signInLink()}>Sign in</a>`}
+      ${user.value === null && html`<a class="button primary" href=${signInLink()}>${t("Sign in")}</a>`}
       <${UserMenu} />
     </header>
     <div class="ph-body" data-open=${open.value ? "" : null} data-bare=${hasMenu ? null : ""}>

@@ -2,6 +2,7 @@
 // One door for plugin code: it is loaded, given a shadow root, mounted, watched, and taken down again.
 // Nothing that goes wrong behind the door reaches the rest of the page.
 import { config, stylesheet } from "./config.js";
+import { contentSheet } from "./lazy.js";
 import { loadTexts } from "./format.js";
 import { makeHost, routeOf } from "./host.js";
 import { appName } from "./state.js";
@@ -13,18 +14,21 @@ import { appName } from "./state.js";
 const TIME_LIMIT = 10_000;
 const DRAWN = "audio, button, canvas, iframe, img, input, progress, svg, table, video";
 
-/** @type {Promise<CSSStyleSheet> | null} */
-let shellSheet = null;
-/** The shell's style sheet, parsed once for all shadow roots. */
-const sharedSheet = () => {
-  shellSheet ??= fetch(stylesheet)
-    .then((answer) => (answer.ok ? answer.text() : Promise.reject(new Error("The style sheet could not be loaded."))))
-    .then((text) => new CSSStyleSheet().replace(text))
-    .catch((error) => {
-      shellSheet = null;
-      throw error;
-    });
-  return shellSheet;
+/** @type {Promise<CSSStyleSheet[]> | null} */
+let shellSheets = null;
+/** The shell's style sheets, parsed once for all shadow roots. */
+const sharedSheets = () => {
+  shellSheets ??= Promise.all(
+    [stylesheet, contentSheet].map(async (address) => {
+      const answer = await fetch(address);
+      if (!answer.ok) throw new Error("The style sheet could not be loaded.");
+      return new CSSStyleSheet().replace(await answer.text());
+    }),
+  ).catch((error) => {
+    shellSheets = null;
+    throw error;
+  });
+  return shellSheets;
 };
 
 /**
@@ -34,7 +38,7 @@ const sharedSheet = () => {
  */
 async function dress(element, styles) {
   const root = element.attachShadow({ mode: "open" });
-  root.adoptedStyleSheets = [await sharedSheet()];
+  root.adoptedStyleSheets = await sharedSheets();
   const loaded = styles.map((href) => {
     const link = document.createElement("link");
     link.rel = "stylesheet";

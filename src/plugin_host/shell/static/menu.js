@@ -5,6 +5,7 @@ import { config } from "./config.js";
 import { Icon } from "./icons.js";
 import { place } from "./router.js";
 import { menuItems } from "./state.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./plugin-host").MenuItem} MenuItem */
 
@@ -62,12 +63,12 @@ export function Menu() {
     const first = event.currentTarget.closest("nav")?.querySelector("[role=group] a");
     if (event.key === "Enter" && first instanceof HTMLElement) first.click();
   };
-  return html`<nav class="ph-menu" aria-label="Main">
+  return html`<nav class="ph-menu" aria-label=${t("Main")}>
     ${flatten(items).length >= FILTER_FROM &&
-    html`<input type="search" placeholder="Find in menu" aria-label="Find in menu" value=${text.value}
+    html`<input type="search" placeholder=${t("Find in menu")} aria-label=${t("Find in menu")} value=${text.value}
       onInput=${(/** @type {any} */ event) => (text.value = event.currentTarget.value)} onKeyDown=${enter} />`}
     <ul>
-      <li><a href=${`${config.base}/`} aria-current=${place.value.path === "/" ? "page" : null}><${Icon} name="home" /><span>Home</span></a></li>
+      <li><a href=${`${config.base}/`} aria-current=${place.value.path === "/" ? "page" : null}><${Icon} name="home" /><span>${t("Home")}</span></a></li>
     </ul>
     ${groups(shown).map(
       ([name, list], at) => html`<div role="group" key=${name} aria-labelledby=${name ? `ph-group-${at}` : null}>
@@ -75,6 +76,6 @@ export function Menu() {
         <ul>${list.map((item) => html`<${Entry} key=${item.id} item=${item} here=${here} />`)}</ul>
       </div>`,
     )}
-    ${text.value && shown.length === 0 && html`<p class="muted">Nothing matches.</p>`}
+    ${text.value && shown.length === 0 && html`<p class="muted">${t("Nothing matches.")}</p>`}
   </nav>`;
 }

@@ -168,6 +168,8 @@ export interface Ref {
   list: Call;
   read: Call | null;
   label: string;
+  /** The field that is kept, as "id". */
+  key: string;
   to: string | null;
 }
 

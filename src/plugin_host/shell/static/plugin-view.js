@@ -5,6 +5,7 @@ import { ErrorCard } from "./error-card.js";
 import { show } from "./loader.js";
 import { match, place } from "./router.js";
 import { appName, shell } from "./state.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./plugin-host").Screen} Screen */
 
@@ -72,4 +73,4 @@ export function PluginView({ screen, onSettled }) {
 
 /** @param {{ title: string }} props */
 const Skeleton = ({ title }) =>
-  html`<div class="ph-skeleton" role="status"><span class="visually-hidden">Loading ${title}…</span><i></i><i></i><i></i><i></i></div>`;
+  html`<div class="ph-skeleton" role="status"><span class="visually-hidden">${t("Loading {title}…", { title })}</span><i></i><i></i><i></i><i></i></div>`;

@@ -3,13 +3,14 @@
 import { signal } from "./vendor/view.js";
 import { config } from "./config.js";
 import { confirm } from "./layers.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./plugin-host").Screen} Screen */
 /** @typedef {{ path: string, search: string, quiet: boolean, from: Element | null }} Place */
 
 // Answered by the server, not by the page.
 const SERVER = /^\/(api|ui|health|metrics|\.well-known)(\/|$)/;
-const UNSAVED = "Leave this page? What you have entered will be lost.";
+const unsaved = () => t("Leave this page? What you have entered will be lost.");
 
 /** The path below the host's base path. */
 const here = () => {
@@ -50,7 +51,7 @@ export function addGuard(fn) {
 function objection() {
   for (const guard of guards) {
     const answer = guard();
-    if (answer) return typeof answer === "string" ? answer : UNSAVED;
+    if (answer) return typeof answer === "string" ? answer : unsaved();
   }
   return "";
 }
@@ -58,7 +59,7 @@ function objection() {
 /** Tell whether the page may be left, asking the person where a guard objects. */
 export async function mayLeave() {
   const text = objection();
-  return text === "" || confirm(text, { ok: "Leave", cancel: "Stay" });
+  return text === "" || confirm(text, { ok: t("Leave"), cancel: t("Stay") });
 }
 
 /**

@@ -2,16 +2,21 @@
 // The entry: one call to the server, then whatever belongs to the address and to the person.
 import { html, render, useEffect, useLayoutEffect } from "./vendor/view.js";
 import { config } from "./config.js";
-import { NotFound, Unreachable } from "./error-card.js";
-import { Home } from "./home.js";
 import { Notices } from "./layers.js";
 import { Layout } from "./layout.js";
-import { PluginView } from "./plugin-view.js";
+import { lazy } from "./lazy.js";
 import { focused, go, inside, firstScreen, match, place, startRouter } from "./router.js";
-import { SetUp, SignIn } from "./sign-in.js";
 import { appName, failure, refresh, shell, status, user } from "./state.js";
 import { startTheme } from "./theme.js";
 import { startTrust } from "./trust.js";
+import { loadLanguage, t } from "./text.js";
+
+const Home = lazy(() => import("./home.js").then((module) => module.Home));
+const NotFound = lazy(() => import("./error-card.js").then((module) => module.NotFound));
+const Unreachable = lazy(() => import("./error-card.js").then((module) => module.Unreachable));
+const PluginView = lazy(() => import("./plugin-view.js").then((module) => module.PluginView));
+const SignIn = lazy(() => import("./sign-in.js").then((module) => module.SignIn));
+const SetUp = lazy(() => import("./sign-in.js").then((module) => module.SetUp));
 
 /** Move the focus to a new view, unless the view has taken it, or nobody navigated. */
 function enter() {
@@ -35,7 +40,7 @@ const wanted = () => inside(config.base + (new URLSearchParams(place.value.searc
 function Content() {
   const { path } = place.value;
   const screen = match(shell.value?.screens ?? [], path);
-  const title = screen?.title ?? (path === "/" ? "Home" : "No such page");
+  const title = screen?.title ?? (path === "/" ? t("Home") : t("No such page"));
   const key = screen ? `${screen.plugin}/${screen.id}` : path;
   useLayoutEffect(() => {
     document.title = `${title} · ${appName.value}`;
@@ -69,5 +74,9 @@ const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 startTrust();
 startTheme();
 startRouter();
-render(html`<${App} /><${Notices} />`, app);
-refresh().finally(() => app.removeAttribute("aria-busy"));
+const draw = () => render(html`<${App} /><${Notices} />`, app);
+// Nothing is drawn before its language is there; English has nothing to wait for.
+const spoken = loadLanguage()
+  .catch(() => {})
+  .then(draw);
+Promise.all([refresh(), spoken]).finally(() => app.removeAttribute("aria-busy"));

@@ -2,34 +2,26 @@
 // Signing in, and making the first administrator.
 import { html, useEffect, useId, useRef, useSignal } from "./vendor/view.js";
 import { HostError, request } from "./api.js";
+import { Brand } from "./brand.js";
 import { config } from "./config.js";
 import { Icon } from "./icons.js";
+import { go, place } from "./router.js";
 import { appName, notice, setUp, shell, signIn } from "./state.js";
+import { t } from "./text.js";
 
 const MIN_PASSWORD = 12;
 
 /** What to tell somebody whom the server refused. @param {unknown} error */
 function explain(error) {
-  if (!(error instanceof HostError)) return "Something went wrong. Please try again.";
-  const wait = error.retryAfter ? ` Try again in ${error.retryAfter} seconds.` : " Please try again in a moment.";
-  if (error.status === 429) return `Too many attempts.${wait}`;
-  if (error.status === 503 && error.code === "busy") return `The server is busy.${wait}`;
+  if (!(error instanceof HostError)) return t("Something went wrong. Please try again.");
+  const wait = error.retryAfter ? ` ${t("Try again in {seconds} seconds.", { seconds: error.retryAfter })}` : ` ${t("Please try again in a moment.")}`;
+  if (error.status === 429) return t("Too many attempts.") + wait;
+  if (error.status === 503 && error.code === "busy") return t("The server is busy.") + wait;
   // One sentence for all wrong credentials, whatever the server says: it must not tell which part was wrong.
-  if (error.status === 401) return "The user name or the password is not right.";
+  if (error.code === "invalid_otp") return t("This code is not right, or it has been used.");
+  if (error.status === 401) return t("The user name or the password is not right.");
   return error.message;
 }
-
-const Logo = () =>
-  html`<svg class="ph-logo" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
-    <rect width="32" height="32" rx="8" /><rect x="7" y="7" width="8" height="8" rx="2" />
-    <rect x="7" y="17" width="8" height="8" rx="2" /><rect x="17" y="17" width="8" height="8" rx="2" />
-    <rect x="18" y="7" width="7" height="7" rx="2" transform="rotate(45 21.5 10.5)" />
-  </svg>`;
-
-export const Brand = () =>
-  html`<span class="ph-brand">
-    ${config.logo ? html`<img src=${config.logo} alt="" />` : html`<${Logo} />`}<span>${appName.value}</span>
-  </span>`;
 
 /** @param {{ label: string, name: string, error?: string, hint?: string, secret?: boolean, [attribute: string]: any }} props */
 function Field({ label, name, error, hint, secret = false, ...rest }) {
@@ -41,7 +33,7 @@ function Field({ label, name, error, hint, secret = false, ...rest }) {
     <label for=${id}>${label}</label>
     ${secret
       ? html`<span class="ph-secret"><input type=${shown.value ? "text" : "password"} ...${attributes} />
-          <button type="button" class="quiet icon" aria-label="Show ${label.toLowerCase()}" aria-pressed=${String(shown.value)}
+          <button type="button" class="quiet icon" aria-label=${t("Show {label}", { label: label.toLowerCase() })} aria-pressed=${String(shown.value)}
             onClick=${() => (shown.value = !shown.value)}><${Icon} name="eye" /></button></span>`
       : html`<input ...${attributes} />`}
     ${told && html`<small id=${`${id}-told`} class=${error ? "err" : "muted"}>${told}</small>`}
@@ -91,83 +83,159 @@ function CardPage({ title, children }) {
   return html`<main class="ph-card-page"><${Brand} /><div class="card">${children}</div></main>`;
 }
 
+/** The page that a link of a mail leads to; its token stands behind `#`, where no server sees it. */
+const LINKS = { "/login/reset": "reset", "/login/invitation": "invitation", "/login/forgot": "forgot" };
+
 export function SignIn() {
   const elsewhere = shell.value?.sign_in_url;
-  return elsewhere ? html`<${SignInElsewhere} href=${elsewhere} />` : html`<${SignInForm} />`;
+  if (elsewhere) return html`<${SignInElsewhere} href=${elsewhere} />`;
+  const view = LINKS[/** @type {keyof typeof LINKS} */ (place.value.path)];
+  if (view === "forgot") return html`<${Forgot} />`;
+  if (view) return html`<${Chosen} view=${view} token=${location.hash.slice(1)} />`;
+  return html`<${SignInForm} />`;
 }
 
 /** The application around this host signs people in. @param {{ href: string }} props */
 const SignInElsewhere = ({ href }) =>
-  html`<${CardPage} title="Sign in">
-    <h1>Sign in</h1>
-    <p class="muted">${notice.value || "You need to sign in to open this page."}</p>
-    <a class="button primary wide" rel="external" href=${href}>Go to the sign-in page</a>
+  html`<${CardPage} title=${t("Sign in")}>
+    <h1>${t("Sign in")}</h1>
+    <p class="muted">${notice.value || t("You need to sign in to open this page.")}</p>
+    <a class="button primary wide" rel="external" href=${href}>${t("Go to the sign-in page")}</a>
   <//>`;
 
 /** What to tell somebody who comes back from a provider without being signed in; the server says the word. */
-const REFUSALS = /** @type {Record<string, string>} */ ({
-  access_denied: "You did not agree at the provider. Try again, or sign in with a password.",
-  identity_unknown: "Nobody here is linked to that account. Sign in with a password first, then link it.",
-  identity_linked: "That account is linked to somebody here already.",
-  provider_unavailable: "The provider cannot be used right now. Try again later, or sign in with a password.",
+const REFUSALS = /** @type {Record<string, () => string>} */ ({
+  access_denied: () => t("You did not agree at the provider. Try again, or sign in with a password."),
+  identity_unknown: () => t("Nobody here is linked to that account. Sign in with a password first, then link it."),
+  identity_linked: () => t("That account is linked to somebody here already."),
+  provider_unavailable: () => t("The provider cannot be used right now. Try again later, or sign in with a password."),
 });
 
 function refusal() {
   const word = new URLSearchParams(location.search).get("sign_in");
-  return word === null ? "" : (REFUSALS[word] ?? "Signing in with the provider did not work. Please try again.");
+  return word === null ? "" : (REFUSALS[word]?.() ?? t("Signing in with the provider did not work. Please try again."));
 }
 
-/** A button for each provider that people may sign in with. */
+/** Other ways to sign in, as the server names them. */
 function Providers() {
-  const found = useSignal(/** @type {{ name: string, title: string, start: string }[]} */ ([]));
+  const found = useSignal(/** @type {{ name: string, title: string }[]} */ ([]));
   useEffect(() => {
-    // Without an answer there is still the password.
-    request("/api/core/auth/providers").then(({ items }) => (found.value = items), () => {});
+    request("/api/core/auth/providers").then(
+      ({ items }) => (found.value = items),
+      () => {}, // without them there is the password
+    );
   }, []);
-  const back = location.pathname.slice(config.base.length) + location.search;
-  const to = location.search.includes("sign_in=") ? "/" : back || "/";
-  return found.value.map(
-    ({ name, title, start }) =>
-      html`<a key=${name} class="button wide" rel="external" href=${`${start}?return_to=${encodeURIComponent(to)}`}>Sign in with ${title}</a>`,
-  );
+  if (found.value.length === 0) return null;
+  const said = new URLSearchParams(location.search);
+  const back = encodeURIComponent(said.get("next") ?? (said.has("sign_in") ? "/" : place.value.path + location.search));
+  return html`<p class="ph-or"><span>${t("or")}</span></p>
+    ${found.value.map(
+      ({ name, title }) => html`<a class="button wide" key=${name} rel="external" href=${`${config.base}/api/core/auth/oidc/${encodeURIComponent(name)}/start?return_to=${back}`}>
+        ${t("Sign in with {name}", { name: title || name })}</a>`,
+    )}`;
 }
 
 function SignInForm() {
-  const { form, busy, message, submit } = useForm(({ username, password }) => signIn(username, password));
-  const refused = notice.value ? "" : refusal();
-  return html`<${CardPage} title="Sign in">
+  /** The name and password that were right, while the second factor is asked for. */
+  const proved = useSignal(/** @type {{ username: string, password: string } | null} */ (null));
+  const { form, busy, message, submit } = useForm(async ({ username, password, otp }) => {
+    const known = proved.value ?? { username, password };
+    try {
+      await signIn(known.username, known.password, otp?.replace(/\s/g, ""));
+    } catch (error) {
+      if (!(error instanceof HostError && error.code === "otp_required")) throw error;
+      proved.value = known;
+    }
+  });
+  const told = message.value || (proved.value ? "" : refusal());
+  return html`<${CardPage} title=${t("Sign in")}>
     <form ref=${form} onSubmit=${submit}>
-      <h1>Sign in</h1>
-      ${notice.value && !message.value && html`<p class="alert info" role="status">${notice.value}</p>`}
-      ${(message.value || refused) && html`<p class="alert" role="alert">${message.value || refused}</p>`}
-      <${Field} label="User name" name="username" required autofocus autocomplete="username" autocapitalize="none" spellcheck="false" />
-      <${Field} label="Password" name="password" required secret autocomplete="current-password" />
-      <button class="primary wide" disabled=${busy.value}>${busy.value ? "Signing in…" : "Sign in"}</button>
-      <${Providers} />
+      <h1>${t("Sign in")}</h1>
+      ${notice.value && !told && html`<p class="alert info" role="status">${notice.value}</p>`}
+      ${told && html`<p class="alert" role="alert">${told}</p>`}
+      ${proved.value
+        ? html`<p class="muted">${t("Enter the code of your authenticator, or a recovery code.")}</p>
+            <${Field} key="otp" label=${t("Code")} name="otp" required autofocus autocomplete="one-time-code" spellcheck="false" />`
+        : html`<${Field} label=${t("User name")} name="username" required autofocus autocomplete="username" autocapitalize="none" spellcheck="false" />
+            <${Field} label=${t("Password")} name="password" required secret autocomplete="current-password" />`}
+      <button class="primary wide" disabled=${busy.value}>${busy.value ? t("Signing in…") : t("Sign in")}</button>
+      ${!proved.value && html`<p class="center"><a href=${`${config.base}/login/forgot`}>${t("Forgotten your password?")}</a></p>`}
+    </form>
+    ${!proved.value && html`<${Providers} />`}
+  <//>`;
+}
+
+/** Ask for a link to choose a new password. */
+function Forgot() {
+  const sent = useSignal(false);
+  const { form, busy, message, submit } = useForm(async ({ username }) => {
+    await request("/api/core/auth/password/forgot", { method: "POST", body: { username } });
+    sent.value = true;
+  });
+  return html`<${CardPage} title=${t("Forgotten your password?")}>
+    <form ref=${form} onSubmit=${submit}>
+      <h1>${t("Forgotten your password?")}</h1>
+      ${message.value && html`<p class="alert" role="alert">${message.value}</p>`}
+      ${sent.value
+        ? html`<p class="alert ok" role="status">${t("If there is such an account, and a mail address with it, a link is on its way. Otherwise ask your administrator.")}</p>`
+        : html`<p class="muted">${t("You get a link to choose a new one.")}</p>
+            <${Field} label=${t("User name or mail address")} name="username" required autofocus autocomplete="username" autocapitalize="none" spellcheck="false" />
+            <button class="primary wide" disabled=${busy.value}>${t("Send the link")}</button>`}
+      <p class="center"><a href=${`${config.base}/login`}>${t("Back to the sign-in")}</a></p>
+    </form>
+  <//>`;
+}
+
+/** Choose a password by a link: a new one, or the first. @param {{ view: string, token: string }} props */
+function Chosen({ view, token }) {
+  const invited = view === "invitation";
+  const title = invited ? t("Welcome") : t("Choose a new password");
+  const { form, busy, message, errors, submit } = useForm(async ({ password, repeat, display }) => {
+    const wrong = password !== repeat && { pointer: "/repeat", detail: t("This is not the same password.") };
+    if (wrong) throw new HostError(422, { errors: [wrong] });
+    const body = { token, password, ...(display && { display }) };
+    const answer = await request(`/api/core/auth/${invited ? "invitation" : "password/reset"}`, { method: "POST", body });
+    history.replaceState(history.state, "", location.pathname); // the link works once
+    notice.value = t("Your password is set. Please sign in.");
+    const username = answer?.user?.username;
+    if (username) await signIn(username, password);
+    await go(username ? "/" : "/login", { replace: true });
+  });
+  const at = errors.value;
+  return html`<${CardPage} title=${title}>
+    <form ref=${form} onSubmit=${submit}>
+      <h1>${title}</h1>
+      ${message.value && html`<p class="alert" role="alert">${message.value}</p>`}
+      ${at.token && html`<p class="alert" role="alert">${at.token}</p>`}
+      ${invited && html`<${Field} label=${t("Name that people read")} name="display" autocomplete="name" error=${at.display} />`}
+      <${Field} label=${t("Password")} name="password" required secret minlength=${MIN_PASSWORD} autocomplete="new-password" error=${at.password}
+        hint=${t("{count} characters or more. A few words in a row are easy to remember.", { count: MIN_PASSWORD })} />
+      <${Field} label=${t("Password again")} name="repeat" required secret autocomplete="new-password" error=${at.repeat} />
+      <button class="primary wide" disabled=${busy.value}>${t("Continue")}</button>
     </form>
   <//>`;
 }
 
 export function SetUp() {
   const { form, busy, message, errors, submit } = useForm(async ({ code, username, password, repeat }) => {
-    const wrong = password !== repeat && { pointer: "/repeat", detail: "This is not the same password." };
+    const wrong = password !== repeat && { pointer: "/repeat", detail: t("This is not the same password.") };
     if (wrong) throw new HostError(422, { errors: [wrong] });
     await setUp({ code: code.trim().toUpperCase(), username: username.trim(), password });
   });
   const at = errors.value;
-  return html`<${CardPage} title="Set up">
+  return html`<${CardPage} title=${t("Set up")}>
     <form ref=${form} onSubmit=${submit}>
-      <h1>Welcome</h1>
-      <p class="muted">Make the first administrator of ${appName.value}. The set-up code was printed where the server was started.</p>
+      <h1>${t("Welcome")}</h1>
+      <p class="muted">${t("Make the first administrator of {name}. The set-up code was printed where the server was started.", { name: appName.value })}</p>
       ${message.value && html`<p class="alert" role="alert">${message.value}</p>`}
-      <${Field} label="Set-up code" name="code" required autofocus autocomplete="off" spellcheck="false" class="ph-code"
+      <${Field} label=${t("Set-up code")} name="code" required autofocus autocomplete="off" spellcheck="false" class="ph-code"
         placeholder="XXXX-XXXX" error=${at.code} />
-      <${Field} label="User name" name="username" required maxlength="64" autocomplete="username" autocapitalize="none"
+      <${Field} label=${t("User name")} name="username" required maxlength="64" autocomplete="username" autocapitalize="none"
         spellcheck="false" error=${at.username} />
-      <${Field} label="Password" name="password" required secret minlength=${MIN_PASSWORD} autocomplete="new-password"
-        hint="${MIN_PASSWORD} characters or more. A few words in a row are easy to remember." error=${at.password} />
-      <${Field} label="Password again" name="repeat" required secret autocomplete="new-password" error=${at.repeat} />
-      <button class="primary wide" disabled=${busy.value}>${busy.value ? "Setting up…" : "Create administrator"}</button>
+      <${Field} label=${t("Password")} name="password" required secret minlength=${MIN_PASSWORD} autocomplete="new-password"
+        hint=${t("{count} characters or more. A few words in a row are easy to remember.", { count: MIN_PASSWORD })} error=${at.password} />
+      <${Field} label=${t("Password again")} name="repeat" required secret autocomplete="new-password" error=${at.repeat} />
+      <button class="primary wide" disabled=${busy.value}>${busy.value ? t("Setting up…") : t("Create administrator")}</button>
     </form>
   <//>`;
 }

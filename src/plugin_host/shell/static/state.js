@@ -1,8 +1,9 @@
 // @ts-check
 // What the page knows: where it stands, who is asking, and what the server said they may see.
 import { computed, signal } from "./vendor/view.js";
-import { HostError, onUnauthorised, request } from "./api.js";
+import { HostError, onProofNeeded, onUnauthorised, request } from "./api.js";
 import { config } from "./config.js";
+import { t } from "./text.js";
 
 /** @typedef {import("./plugin-host").ShellAnswer} ShellAnswer */
 
@@ -36,9 +37,9 @@ export async function refresh() {
   }
 }
 
-/** Sign in; throws what the server said against it. @param {string} username @param {string} password */
-export async function signIn(username, password) {
-  const body = { username, password, client: "browser" };
+/** Sign in; throws what the server said against it. @param {string} username @param {string} password @param {string} [otp] */
+export async function signIn(username, password, otp) {
+  const body = { username, password, client: "browser", ...(otp && { otp }) };
   const answer = await request("/api/core/auth/login", { method: "POST", body });
   if (lastUser !== null && answer?.user?.id !== lastUser) {
     // Somebody else: start afresh, so that no module shows them what it kept of the one before.
@@ -72,6 +73,9 @@ export async function signOut() {
 
 onUnauthorised(() => {
   if (shell.value === null || user.value === null) return;
-  notice.value = "Your session has ended. Please sign in again.";
+  notice.value = t("Your session has ended. Please sign in again.");
   shell.value = { ...shell.value, user: null, permissions: [], menu: { items: [] }, screens: [] };
 });
+
+// Dangerous things need a fresh proof of who it is: asked once, in a dialog, and the call is made again.
+onProofNeeded(() => import("./proof.js").then(({ askForProof }) => askForProof()));

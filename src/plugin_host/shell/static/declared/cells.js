@@ -50,6 +50,10 @@ export function Value({ field, item, refs }) {
   const value = item?.[field.name];
   if (value === null || value === undefined || value === "") return html`<span class="muted">—</span>`;
   const ref = refs[field.name];
+  if (ref && Array.isArray(value)) {
+    if (value.length === 0) return html`<span class="muted">—</span>`;
+    return value.map((each, at) => html`${at > 0 && ", "}<${Reference} key=${each} ref_=${ref} id=${String(each)} />`);
+  }
   if (ref) return html`<${Reference} ref_=${ref} id=${String(value)} />`;
   return shown(field, value, item);
 }

@@ -4,7 +4,7 @@ import { html, useId } from "../vendor/view.js";
 import { t } from "../text.js";
 import { core, nullable, spoken } from "./cells.js";
 import { Part } from "./part.js";
-import { Combobox } from "./reference.js";
+import { Chosen, Combobox } from "./reference.js";
 
 /** @typedef {import("../plugin-host").Field} Field */
 /** @typedef {import("../plugin-host").Ref} Ref */
@@ -129,7 +129,9 @@ export function FormField({ field, value, set, required, error, ref_, part, host
   const attributes = { id, name: field.name, required, "aria-invalid": error ? "true" : null, "aria-describedby": described };
   const control = part
     ? html`<${Part} address=${part} host=${host} context=${{ field, value, item, set, id }} />`
-    : ref_
+    : ref_ && core(field.schema).type === "array"
+      ? html`<${Chosen} ref_=${ref_} value=${value ?? []} id=${id} label=${field.title} described=${described} invalid=${Boolean(error)} onChange=${set} />`
+      : ref_
       ? html`<${Combobox} ref_=${ref_} value=${value ?? null} id=${id} described=${described} invalid=${Boolean(error)} required=${required}
           onChange=${(/** @type {string | null} */ chosen) => set(chosen ?? none(field))} />`
       : CONTROLS[kind]({ attributes, field, value, set });

@@ -40,7 +40,7 @@ export function Combobox({ ref_, value, onChange, id, label, described, invalid,
     run(ref_.list, { query: { q, limit: MOST } }).then(
       (page) => {
         if (mine !== turn.current) return;
-        setItems(page.items.map((/** @type {any} */ item) => ({ id: String(item.id), text: labelOf(item, ref_.label) })));
+        setItems(page.items.map((/** @type {any} */ item) => ({ id: String(item[ref_.key]), text: labelOf(item, ref_.label) })));
         setAt(page.items.length ? 0 : -1);
         setTold(page.items.length ? "" : t("Nothing matches."));
       },
@@ -93,4 +93,32 @@ export function Combobox({ ref_, value, onChange, id, label, described, invalid,
     </ul>
     ${open && told && html`<small class="muted" role="status">${told}</small>`}
   </span>`;
+}
+
+/**
+ * Several of them: those that are chosen, each with a button that takes it away, and a field to add one.
+ * @param {{ ref_: Ref, value: string[], onChange: (value: string[]) => void, id: string, label: string, described?: string | null, invalid?: boolean }} props
+ */
+export function Chosen({ ref_, value, onChange, id, label, described, invalid }) {
+  const add = (/** @type {string | null} */ one) => one !== null && !value.includes(one) && onChange([...value, one]);
+  return html`<span class="ph-chosen">
+    ${value.length > 0 && html`<ul aria-label=${label}>${value.map(
+      (one) => html`<li key=${one} class="badge"><${Label} ref_=${ref_} id=${one} />
+        <button type="button" class="quiet" aria-label=${t("Remove {name}", { name: one })} onClick=${() => onChange(value.filter((each) => each !== one))}>×</button></li>`,
+    )}</ul>`}
+    <${Combobox} key=${value.length} ref_=${ref_} value=${null} id=${id} described=${described} invalid=${invalid} onChange=${add} />
+  </span>`;
+}
+
+/** @param {{ ref_: Ref, id: string }} props */
+function Label({ ref_, id }) {
+  const [text, setText] = useState(id);
+  useEffect(() => {
+    let wanted = true;
+    labelFor(ref_, id).then((found) => wanted && setText(found));
+    return () => {
+      wanted = false;
+    };
+  }, [id]);
+  return text;
 }
