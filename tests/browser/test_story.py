@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 MENUS = {
-    "admin": ["Home", "Contacts", "Companies", "Add person", "Invoices", "New invoice", "Plugins", "Users"],
+    "admin": [
+        *("Home", "Contacts", "Companies", "Add person", "Invoices", "New invoice", "Plugins", "Users", "Groups"),
+        *("Roles", "Rules", "Grants", "Why may they?", "Audit", "Migrations"),
+    ],
     "editor": ["Home", "Contacts", "Companies", "Add person", "Invoices", "New invoice"],
     "viewer": ["Home", "Contacts", "Companies", "Invoices"],
 }

@@ -171,7 +171,7 @@ class CorePlugin:
         documents = Documents(host)
         grounds = Grounds(host, core.users or core.people)
         routes = [
-            *shell_routes(host, Screens(host, documents)),
+            *shell_routes(host, Screens(host, documents), core.providers.titles),
             *plugin_routes(host),
             *migration_routes(host),
             *role_routes(host, grounds),

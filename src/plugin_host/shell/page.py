@@ -74,7 +74,8 @@ $preloads
 <link rel="preload" as="fetch" href="$base/api/core/shell" crossorigin>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta name="plugin-host" data-base="$base" data-nonce="$nonce" data-name="$name" data-logo="$logo" data-languages="$languages">
+<meta name="plugin-host" data-base="$base" data-nonce="$nonce" data-name="$name" data-logo="$logo"
+ data-languages="$languages">
 <title>$name</title>
 <link rel="icon" href="$icon" type="image/svg+xml">
 <link rel="stylesheet" href="$styles" id="ph-css">

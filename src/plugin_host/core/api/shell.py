@@ -10,13 +10,15 @@ from plugin_host.sdk.routing import get
 from plugin_host.shell.screens import visible_slots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from plugin_host.core.screens import Screens
     from plugin_host.core.standing import HostView, Standing
     from plugin_host.shell.screens import PlacedScreen, PlacedSlot
 
 
-def shell_routes(host: HostView, screens: Screens) -> list[Any]:
-    """Make the handlers that the shell and the screens ask."""
+def shell_routes(host: HostView, screens: Screens, providers: Callable[[], Mapping[str, str]]) -> list[Any]:
+    """Make the handlers that the shell asks; `providers` gives the titles of other ways to sign in, by name."""
 
     @get("/shell", permission="public")
     async def shell(actor: Actor) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def shell_routes(host: HostView, screens: Screens) -> list[Any]:
             "contract": 1,
             "plugins": _plugins(standing, actor),
             "setup_required": host.setup_required,
-            **_elsewhere(host),
+            **_ways_in(host, actor, providers()),
         }
 
     @get("/menu", permission="public")
@@ -55,11 +57,13 @@ def menu_of(standing: Standing, actor: Actor) -> dict[str, Any]:
     return {"items": visible(standing.menu, lambda name: standing.may(actor, name))}
 
 
-def _elsewhere(host: HostView) -> dict[str, str | None]:
-    """Say where people sign in and out, when the embedding application does that."""
-    if host.users is None:
+def _ways_in(host: HostView, actor: Actor, titles: Mapping[str, str]) -> dict[str, Any]:
+    """Say how people sign in: here, with whom besides, or elsewhere if the embedding application does that."""
+    if host.users is not None:
+        return {"sign_in_url": host.users.sign_in_url, "sign_out_url": host.users.sign_out_url}
+    if actor.signed_in:
         return {}
-    return {"sign_in_url": host.users.sign_in_url, "sign_out_url": host.users.sign_out_url}
+    return {"providers": [{"name": name, "title": title} for name, title in titles.items()]}
 
 
 def _plugins(standing: Standing, actor: Actor) -> dict[str, dict[str, Any]]:

@@ -226,6 +226,8 @@ export interface ShellAnswer {
   contract: number;
   plugins: Record<string, { name: string; version: string; locales?: Record<string, string> }>;
   setup_required: boolean;
+  /** Other ways to sign in, told to those who are not. */
+  providers?: { name: string; title: string }[];
   /** Where people sign in and out, if an embedding application does that. */
   sign_in_url?: string | null;
   sign_out_url?: string | null;

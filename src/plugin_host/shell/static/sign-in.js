@@ -118,18 +118,12 @@ function refusal() {
 
 /** Other ways to sign in, as the server names them. */
 function Providers() {
-  const found = useSignal(/** @type {{ name: string, title: string }[]} */ ([]));
-  useEffect(() => {
-    request("/api/core/auth/providers").then(
-      ({ items }) => (found.value = items),
-      () => {}, // without them there is the password
-    );
-  }, []);
-  if (found.value.length === 0) return null;
+  const providers = shell.value?.providers ?? [];
+  if (providers.length === 0) return null;
   const said = new URLSearchParams(location.search);
   const back = encodeURIComponent(said.get("next") ?? (said.has("sign_in") ? "/" : place.value.path + location.search));
   return html`<p class="ph-or"><span>${t("or")}</span></p>
-    ${found.value.map(
+    ${providers.map(
       ({ name, title }) => html`<a class="button wide" key=${name} rel="external" href=${`${config.base}/api/core/auth/oidc/${encodeURIComponent(name)}/start?return_to=${back}`}>
         ${t("Sign in with {name}", { name: title || name })}</a>`,
     )}`;
