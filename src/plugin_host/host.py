@@ -120,6 +120,7 @@ class PluginHost(HostView):
             reach=self._revisions.reach,
             still=functools.partial(self._standings.still, self._assembly.open),
             moved=self._standings.moved,
+            separate=lambda: self.databases.separate,
             public_origin="/".join((self.settings.public_url or "").split("/", 3)[:3]) or None,
             count=self._rates.count_call if self._rates.of_calls else None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -425,3 +426,18 @@ async def _entries(host: PluginHost) -> list[tuple[str, str]]:
     async with host.work() as work:
         rows = await work.db.execute(sa.text("SELECT action, object FROM core_audit ORDER BY id"))
         return [(action, said) for action, said in rows]
+
+
+@BOTH
+@pytest.mark.security
+async def test_of_two_who_take_the_role_from_each_other_at_once_one_stays(desk: Desk) -> None:
+    root = (await desk.admin.get("/api/core/auth/me")).json()["user"]["id"]
+    zoe, other = await desk.person("zoe", "core.admin")
+    answers = await asyncio.gather(
+        desk.admin.put(f"/api/core/users/{other}/roles", json={"roles": []}),
+        zoe.put(f"/api/core/users/{root}/roles", json={"roles": []}),
+    )
+    first, second = sorted(answer.status_code for answer in answers)
+    assert (first, second in (403, 409)) == (200, True)
+    left = [await browser.get("/api/core/roles") for browser in (desk.admin, zoe)]
+    assert sorted(answer.status_code for answer in left) == [200, 403]

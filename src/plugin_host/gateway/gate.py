@@ -85,6 +85,10 @@ def _nothing(_plugin: str) -> Collection[str]:
     return ()
 
 
+def _none() -> Collection[str]:
+    return ()
+
+
 async def _as_it_is(_revision: int) -> None:
     return None
 
@@ -103,8 +107,9 @@ class Gate(ASGIMiddleware):
     `authenticate` names whoever sent the request, `holds` says whether somebody holds a permission (on some
     object at least), `open_work` makes the unit of work of one call, `withheld` says which public routes of a
     plugin nobody has consented to. `reach` waits until the rules are of at least that policy revision, or raises
-    `Problem`. `still` says whether all that a call was allowed to do with objects is still allowed. `public_origin`
-    is where browsers see the host, if it is not what the Host header says. `count` counts a call of an actor to a
+    `Problem`. `still` says whether all that a call was allowed to do with objects is still allowed. `separate`
+    names the plugins with a database of their own: what they raise is no number of the host's. `public_origin` is where
+    browsers see the host, if it is not what the Host header says. `count` counts a call of an actor to a
     plugin, and raises `Problem` 429 if it is one too many.
     """
 
@@ -118,6 +123,7 @@ class Gate(ASGIMiddleware):
         reach: Callable[[int], Awaitable[None]] = _as_it_is,
         still: Callable[[Work, Actor], Awaitable[bool]] = _always,
         moved: Callable[[Revision, str, UnitOfWork], Awaitable[bool]] = _never,
+        separate: Callable[[], Collection[str]] = _none,
         public_origin: str | None = None,
         count: Callable[[Actor, str], Awaitable[None]] | None = None,
     ) -> None:
@@ -130,6 +136,7 @@ class Gate(ASGIMiddleware):
         self._open_work = open_work
         self._withheld = withheld
         self._public_origin = public_origin
+        self.separate = separate
 
     def __call__(self, app: ASGIApp) -> ASGIApp:
         """Stand in front of a handler: of all of them, so there is nothing to bypass and nothing to ask."""
@@ -162,7 +169,7 @@ class Gate(ASGIMiddleware):
                 await next_app(scope, receive, send)
                 await _end_conversation(need, work, call)
             else:
-                await next_app(scope, receive, _after_commit(need, work, call, send, self._revoked))
+                await next_app(scope, receive, _after_commit(need, work, call, send, self))
         finally:
             CURRENT_CALL.reset(under_way)
             # What was not committed by now is undone by closing: an exception, or an answer that never began.
@@ -192,7 +199,7 @@ class Gate(ASGIMiddleware):
             return Problem(403, "forbidden", f"This needs the permission {need.permissions[0]!r}.")
         return None
 
-    async def _revoked(self, scope: dict[str, Any], work: Work) -> Problem | None:
+    async def revoked(self, scope: dict[str, Any], work: Work) -> Problem | None:
         """Say why work that is about to be kept may not be any more: a right was taken away meanwhile."""
         was: Revision | None = scope.get(REVISION)
         if was is None or not await self._moved(was, work.plugin, work.unit):
@@ -238,7 +245,7 @@ def _after_commit(
     work: Work,
     scope: dict[str, Any],
     send: Send,
-    revoked: Callable[[dict[str, Any], Work], Awaitable[Problem | None]],
+    gate: Gate,
 ) -> Send:
     """Wrap the `send` of a call, so that its answer begins when its work is kept."""
     unit = work.unit
@@ -249,13 +256,13 @@ def _after_commit(
         if replaced:
             return  # the plugin believes that its answer goes out
         if (unit.opened or need.decides) and message["type"] == "http.response.start":
-            problem = await _settle(need, work, scope, message["status"], revoked)
+            problem = await _settle(need, work, scope, message["status"], gate.revoked)
             if problem is not None:
                 replaced = True
                 await send_problem(problem, scope, send)
                 return
             revision = unit.policy_revision if message["status"] < _BAD_REQUEST else None
-            if revision is not None:
+            if revision is not None and work.plugin not in gate.separate():
                 headers = [*message.get("headers", ()), (POLICY_REVISION, b"%d" % revision)]
                 message = {**message, "headers": headers}
         await send(message)
