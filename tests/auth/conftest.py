@@ -44,6 +44,7 @@ from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.listing import Listing
 from plugin_host.sdk.manifest import Permission, Role, RoleGrant
 from plugin_host.settings import Settings
+from plugin_host.settings.mail import Mail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -345,6 +346,6 @@ def _invalid(_request: Any, error: ValidationException) -> Response[Any]:
 
 @pytest.fixture
 async def site(database: Database, clock: Clock, passwords: Passwords, tmp_path: Path) -> AsyncIterator[Site]:
-    site = Site(database, clock, passwords, Settings(data_dir=str(tmp_path)))
+    site = Site(database, clock, passwords, Settings(data_dir=str(tmp_path), mail=Mail(host="mail.test")))
     yield site
     await site.close()

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from plugin_host import PluginHost, Settings
 from plugin_host.cli.main import cli
 from plugin_host.settings import Auth
+from plugin_host.settings.mail import Mail
 from tests.integration.conftest import PASSWORD, client, running, signed_in
 
 pytestmark = pytest.mark.anyio
@@ -173,3 +174,24 @@ async def test_two_hundred_who_sign_in_at_once_leave_the_loop_to_others(host: Pl
     assert len(refused) > 100
     assert {(code_of(answer), answer.headers["retry-after"]) for answer in refused} == {("busy", "1")}
     assert turns > 200
+
+
+async def test_a_link_is_mailed_only_where_there_is_a_server(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    import msgspec
+
+    caplog.set_level("DEBUG")
+    body = {"username": "bob", "email": "bob@example.org"}
+    seen = []
+    for mail in (Mail(), Mail(host="127.0.0.1", port=9, security="none", timeout=0.1)):
+        changed = msgspec.structs.replace(
+            settings, mail=mail, data_dir=f"{settings.data_dir}{len(seen)}", database=None
+        )
+        async with running(PluginHost(changed, safe=True)) as host, signed_in(host) as admin:
+            made = (await admin.post("/api/core/users", json=body)).json()["invitation"]
+            letters = (await admin.get("/api/core/jobs")).json()
+            seen.append((made["mailed"], "core.mail" in json.dumps(letters)))
+            assert made["url"].partition("#")[2] not in caplog.text
+    assert seen[0][0] is False
+    assert seen[1][0] is True

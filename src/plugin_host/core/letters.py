@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from plugin_host.sdk.services import MAIL
 
@@ -25,13 +25,23 @@ def link_to(settings: Settings, purpose: Purpose, token: str) -> str:
     return f"{base.rstrip('/')}{_PAGES[purpose]}#{token}"
 
 
-async def send_letter(services: Services, db: AsyncSession, to: str | None, subject: str, text: str) -> bool:
-    """Send a letter with the transaction; tells whether there is somebody to send it, and an address."""
-    if to is None:
+class Letter(NamedTuple):
+    """What somebody is written."""
+
+    to: str | None
+    subject: str
+    text: str
+
+
+async def send_letter(settings: Settings, services: Services, db: AsyncSession, letter: Letter) -> bool:
+    """Send a letter with the transaction; tells whether there is a mail server, and an address that it takes.
+
+    Without a server letters are written to the log, where nothing secret may stand: these are not.
+    """
+    if letter.to is None or settings.mail.host is None:
         return False
     try:
-        mail = services.get(MAIL)
-    except LookupError:
+        await services.get(MAIL).send(db, letter.to, letter.subject, letter.text)
+    except (LookupError, ValueError):
         return False
-    await mail.send(db, to, subject, text)
     return True

@@ -16,7 +16,7 @@ from plugin_host.auth.sessions import address_of
 from plugin_host.auth.waits import Bucket, network
 from plugin_host.core.api.auth import PersonOut, SignedIn, with_cookies
 from plugin_host.core.api.fresh import require_person
-from plugin_host.core.letters import link_to, send_letter
+from plugin_host.core.letters import Letter, link_to, send_letter
 from plugin_host.core.signing_in import as_actor
 from plugin_host.sdk.context import Actor, Services
 from plugin_host.sdk.errors import FieldError, Problem
@@ -107,7 +107,7 @@ def account_routes(settings: Settings, credentials: Credentials) -> list[Any]:
         current: Any = request.scope.get(SESSION)
         await credentials.desk.set_password(db, actor, user, hashed, keep=current)
         cookies = await sign_in.renew(db, request.scope, proven.methods)
-        await _tell(services, db, user)
+        await _tell(settings, services, db, user)
         return with_cookies(Response(None, status_code=204), cookies)
 
     return [reauthenticate, change_password]
@@ -132,7 +132,7 @@ def link_routes(settings: Settings, credentials: Credentials) -> list[Any]:
             link = await links.make(db, "reset", user.id)
             url = link_to(settings, "reset", link.token)
             text = f"Choose a new password for {user.username} here within 30 minutes:\n\n{url}\n"
-            await send_letter(services, db, user.email, "A new password", text)
+            await send_letter(settings, services, db, Letter(user.email, "A new password", text))
             await record(db, Entry(action="core.user.reset_begun", actor=as_actor(user), object=f"user:{user.id}"))
         return Response({}, status_code=202)
 
@@ -145,7 +145,7 @@ def link_routes(settings: Settings, credentials: Credentials) -> list[Any]:
         user = await people.by_id(db, await links.redeem(db, "reset", data.token))
         if user is not None:
             await desk.set_password(db, as_actor(user), user, hashed)
-            await _tell(services, db, user)
+            await _tell(settings, services, db, user)
 
     @post("/auth/invitation", permission="public", status_code=200)
     async def accept_invitation(data: Acceptance, db: AsyncSession) -> SignedIn:
@@ -179,6 +179,6 @@ async def _still(credentials: Credentials, db: AsyncSession, user_id: str, known
     return user
 
 
-async def _tell(services: Services, db: AsyncSession, user: User) -> None:
+async def _tell(settings: Settings, services: Services, db: AsyncSession, user: User) -> None:
     text = f"The password of {user.username} was changed just now. If that was not you, tell your administrator.\n"
-    await send_letter(services, db, user.email, "Your password was changed", text)
+    await send_letter(settings, services, db, Letter(user.email, "Your password was changed", text))

@@ -17,7 +17,7 @@ from plugin_host.core.accounts import AccountOut, UserOut, with_roles
 from plugin_host.core.api.fresh import require_fresh
 from plugin_host.core.governing.authority import Authority
 from plugin_host.core.governing.people import set_user_roles as set_roles
-from plugin_host.core.letters import send_letter
+from plugin_host.core.letters import Letter, send_letter
 from plugin_host.sdk.context import Actor, Services
 from plugin_host.sdk.errors import FieldError, Problem
 from plugin_host.sdk.listing import Listing, Page
@@ -103,7 +103,7 @@ def user_routes(
             await authority.close()
         invitation = None
         if hashed is None and data.kind == "person":
-            invitation = await _send_link(desk, services, db, actor, user, "invitation")
+            invitation = await _send_link(settings, desk, services, db, actor, user, "invitation")
         return NewUserOut(**msgspec.structs.asdict(await _show(db, user)), invitation=invitation)
 
     @patch("/users/{user_id:str}", permission=MANAGE)
@@ -171,12 +171,12 @@ def _helping(settings: Settings, people: People, desk: LookingAfter, ground: Cal
     @post("/users/{user_id:str}/invitation", permission=MANAGE, status_code=200)
     async def invite_user(user_id: str, actor: Actor, db: AsyncSession, services: Services) -> InvitationOut:
         """Make a new invitation; the one before it is void."""
-        return await _send_link(desk, services, db, actor, await beneath(db, actor, user_id), "invitation")
+        return await _send_link(settings, desk, services, db, actor, await beneath(db, actor, user_id), "invitation")
 
     @post("/users/{user_id:str}/reset", permission=MANAGE, status_code=200)
     async def reset_user(user_id: str, actor: Actor, db: AsyncSession, services: Services) -> InvitationOut:
         """Make a link with which the person gives themselves a new password."""
-        return await _send_link(desk, services, db, actor, await beneath(db, actor, user_id), "reset")
+        return await _send_link(settings, desk, services, db, actor, await beneath(db, actor, user_id), "reset")
 
     @delete("/users/{user_id:str}/mfa", permission=MANAGE)
     async def remove_user_mfa(user_id: str, actor: Actor, db: AsyncSession) -> None:
@@ -209,12 +209,19 @@ def _looking(people: People) -> list[Any]:
     return [list_users, show_user]
 
 
-async def _send_link(
-    desk: LookingAfter, services: Services, db: AsyncSession, actor: Actor, user: User, purpose: Purpose
+async def _send_link(  # noqa: PLR0913 - what a letter needs
+    settings: Settings,
+    desk: LookingAfter,
+    services: Services,
+    db: AsyncSession,
+    actor: Actor,
+    user: User,
+    purpose: Purpose,
 ) -> InvitationOut:
     link = await desk.make_link(db, actor, user, purpose)
     subject, text = _LETTERS[purpose]
-    mailed = await send_letter(services, db, user.email, subject, text.format(name=user.username, url=link.url))
+    letter = Letter(user.email, subject, text.format(name=user.username, url=link.url))
+    mailed = await send_letter(settings, services, db, letter)
     return InvitationOut(link.url, link.expires_at, mailed)
 
 
