@@ -81,7 +81,9 @@ def only_reads(statement: str) -> bool:
 
 
 def is_open(connection: sa.Connection) -> bool:
-    """Tell whether a transaction is open on a connection, as its driver knows."""
+    """Tell whether a transaction is open on a connection, as its driver knows; of one that is lost it may have been."""
+    if connection.invalidated or connection.closed:
+        return True
     adapted: Any = connection.connection.dbapi_connection
     if connection.dialect.name == "sqlite":
         return bool(adapted.in_transaction)

@@ -109,7 +109,7 @@ class _Plan:
 
     __slots__ = ("_binds", "_compiled", "_results", "metadata", "sql")
 
-    def __init__(self, compiled: Any, names: list[str], dialect: sa.Dialect) -> None:
+    def __init__(self, compiled: Any, names: list[str], selected: list[Any], dialect: sa.Dialect) -> None:
         self.sql: str = compiled.string
         self._compiled = compiled
         self._binds: list[tuple[str, Callable[[Any], Any] | None]] = [
@@ -118,8 +118,9 @@ class _Plan:
         ]
         columns = compiled._result_columns  # noqa: SLF001 - likewise
         processors = [column.type._cached_result_processor(dialect, None) for column in columns]  # noqa: SLF001
+        asked = zip(columns, selected, strict=True)  # rows are asked by column as well as by name
         self._results = [(at, processor) for at, processor in enumerate(processors) if processor is not None]
-        self.metadata = SimpleResultMetaData(names, extra=[column.objects for column in columns])
+        self.metadata = SimpleResultMetaData(names, extra=[(*column.objects, each) for column, each in asked])
 
     def values(self, parameters: Mapping[str, Any] | None) -> list[Any]:
         """Put the parameters into the order of the text."""
@@ -156,4 +157,4 @@ def _plan(statement: Select[Any], engine: sa.Engine) -> _Plan | None:
     late = compiled.literal_execute_params or compiled.post_compile_params
     if late or len(set(names)) != len(names) or len(compiled._result_columns) != len(names):  # noqa: SLF001
         return None
-    return _Plan(compiled, names, engine.dialect)
+    return _Plan(compiled, names, [each["expr"] for each in described], engine.dialect)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.util import greenlet_spawn
 
@@ -12,6 +13,8 @@ from plugin_host.database.revision import BUMPED
 from plugin_host.database.session import UnitSession
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
     from sqlalchemy.orm import Session
 
@@ -83,7 +86,25 @@ class UnitOfWork:
         if self._quick is not None and not _is_open(made):
             made.close()  # nothing is asked of the database, so there is nothing to await
         else:
-            await greenlet_spawn(made.close)
+            await _to_the_end(greenlet_spawn(made.close))
+
+
+async def _to_the_end(closing: Coroutine[Any, Any, None]) -> None:
+    """Close, whoever cancels the call meanwhile: a connection that is half given back would be lost to the pool."""
+    task = asyncio.create_task(closing)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.done():
+                break
+            cancelled = error
+        except Exception:  # noqa: BLE001 - raised below
+            break
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 def _has_changes(session: Session) -> bool:

@@ -175,15 +175,6 @@ FILES: Final = (
         culprits=("badrange", "host_badrange/plugin.json"),
     ),
     Bad(
-        plugin="owndb",
-        what="a database of its own",
-        keys={"data": {"database": "own"}},
-        state="refused",
-        code="manifest_invalid",
-        says="one database",
-        way_out="Leave out data.database",
-    ),
-    Bad(
         plugin="faraway",
         what="plugin that can run only elsewhere",
         keys={"isolation": ["process"]},
