@@ -166,6 +166,19 @@ async def test_what_was_changed_and_what_is_of_no_use_is_listed(desk: Desk) -> N
     assert [role["name"] for role in exported["roles"]] == ["idle"]
     rule = {"subject": "user:rolf", "permission": "contacts.view", "effect": "deny", "where": None}
     assert exported["rules"] == [rule]
+    emptied = {"policy": {"format": 1, "rules": []}, "replace": True}
+    tried = await desk.admin.post("/api/core/access/import", json={**emptied, "dry_run": True})
+    assert (tried.status_code, "policy-revision" in tried.headers) == (200, False)
+    assert len((await desk.admin.get("/api/core/rules")).json()["items"]) == 1
+    done = await desk.admin.post("/api/core/access/import", json=emptied)
+    assert int(done.headers["policy-revision"]) == done.json()["revision"]
+    assert (await desk.admin.get("/api/core/rules")).json()["items"] == []
+    back = await desk.admin.post("/api/core/access/import", json={"policy": exported})
+    assert back.status_code == 200, back.text
+    assert len((await desk.admin.get("/api/core/rules")).json()["items"]) == 1
+    wrong = {"policy": {"format": 1, "rules": [{"subject": "user:nobody", "permission": "contacts.view"}]}}
+    refused = await desk.admin.post("/api/core/access/import", json=wrong)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/policy/rules/0/subject")
 
 
 async def test_a_contact_is_shared_by_whoever_may_change_it_and_taken_back(desk: Desk) -> None:

@@ -13,10 +13,11 @@ from plugin_host.access.comparing import Changed, Idle, diff, report
 from plugin_host.auth.tables import User
 from plugin_host.core.api.policy import MANAGE, Grounds, PolicyPage, revision_of
 from plugin_host.core.governing.asking import Asking, HolderOut
-from plugin_host.core.governing.exchange import PolicyFile, write_policy
+from plugin_host.core.governing.exchange import PolicyFile, at, read_policy, write_policy
+from plugin_host.core.governing.grants import Place
 from plugin_host.core.governing.trial import MAX_CHANGES, Effect, TrialChange, apply, effects
 from plugin_host.core.lists import wrong
-from plugin_host.sdk.context import Actor
+from plugin_host.sdk.context import Access, Actor
 from plugin_host.sdk.errors import Problem
 from plugin_host.sdk.listing import DEFAULT_LIMIT, MAX_LIMIT
 from plugin_host.sdk.routing import get, post
@@ -82,6 +83,14 @@ class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Changes, as the calls that would make them."""
 
     changes: list[TrialChange]
+
+
+class Import(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A policy file. `dry_run` changes nothing; `replace` removes what the file does not name, in its sections."""
+
+    policy: PolicyFile
+    dry_run: bool = False
+    replace: bool = False
 
 
 class Effects(msgspec.Struct, frozen=True):
@@ -166,4 +175,17 @@ def _about_changes(host: HostView, grounds: Grounds) -> list[Any]:
         """Give the policy as a file: what `plugin-host access import` reads."""
         return await write_policy(db)
 
-    return [simulate, diff_access, report_access, export_access]
+    @post("/access/import", permission=MANAGE, status_code=200)
+    async def import_access(data: Import, actor: Actor, access: Access, db: AsyncSession) -> Effects:
+        """Make the policy what a file says, all of it or nothing; says who gains and who loses what."""
+        authority = await grounds.open(db, actor)
+        with at("/policy"):
+            await read_policy(authority, Place(db, access), data.policy, replace=data.replace)
+        after = await authority.close()
+        found, revision = await effects(db, authority.before, after), authority.revision
+        if data.dry_run:
+            await authority.undo()
+            revision = host.standing.snapshot.policy.revision
+        return Effects(found, revision)
+
+    return [simulate, diff_access, report_access, export_access, import_access]

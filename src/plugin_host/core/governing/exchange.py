@@ -127,7 +127,7 @@ async def _read_roles(authority: Authority, roles: Sequence[RoleIn], *, replace:
     db = authority.db
     there = set((await db.scalars(select(StoredRole.name))).all())
     for place, role in enumerate(roles):
-        with _at(f"/roles/{place}"):
+        with at(f"/roles/{place}"):
             if role.name in there:
                 change = RoleChange(title=role.title, description=role.description, grants=role.grants)
                 await edit_role(authority, role.name, change)
@@ -136,7 +136,7 @@ async def _read_roles(authority: Authority, roles: Sequence[RoleIn], *, replace:
                 there.add(role.name)
     # Only now: they may include each other.
     for place, role in enumerate(roles):
-        with _at(f"/roles/{place}"):
+        with at(f"/roles/{place}"):
             if set(role.includes) != set(await roles_of_subject(db, f"role:{role.name}")):
                 await edit_role(authority, role.name, RoleChange(includes=role.includes))
     for name in sorted(there - {role.name for role in roles}) if replace else ():
@@ -146,7 +146,7 @@ async def _read_roles(authority: Authority, roles: Sequence[RoleIn], *, replace:
 async def _read_groups(authority: Authority, names: Names, groups: Sequence[GroupIn], *, replace: bool) -> None:
     db, kept = authority.db, set()
     for place, group in enumerate(groups):
-        with _at(f"/groups/{place}"):
+        with at(f"/groups/{place}"):
             members = [names.user_id(member, f"/members/{number}") for number, member in enumerate(group.members)]
             try:
                 found = (await named_group(db, group.name)).id
@@ -164,7 +164,7 @@ async def _read_groups(authority: Authority, names: Names, groups: Sequence[Grou
 async def _read_users(authority: Authority, names: Names, users: dict[str, list[str]], *, replace: bool) -> None:
     wanted = {names.user_id(name, f"/users/{name}"): (name, roles) for name, roles in users.items()}
     for user_id, (name, roles) in wanted.items():
-        with _at(f"/users/{name}"):
+        with at(f"/users/{name}"):
             await set_user_roles(authority, user_id, roles)
     if replace:
         holders = select(RoleMember.subject).where(RoleMember.subject.startswith("user:")).distinct()
@@ -178,7 +178,7 @@ async def _read_rules(authority: Authority, names: Names, rules: Sequence[RuleIn
     there = {_key(said(rule)): rule.id for rule in await db.scalars(select(StoredRule))}
     named: set[bytes] = set()
     for place, rule in enumerate(rules):
-        with _at(f"/rules/{place}"):
+        with at(f"/rules/{place}"):
             own = msgspec.structs.replace(rule, subject=names.own(rule.subject))
             key = _key(_plain(own))
             if key not in there and key not in named:
@@ -197,7 +197,7 @@ async def _read_grants(
         for each in await where.db.scalars(select(Grant))
     }
     for place, grant in enumerate(grants):
-        with _at(f"/grants/{place}"):
+        with at(f"/grants/{place}"):
             own = msgspec.structs.replace(grant, subject=names.own(grant.subject))
             had = there.pop((own.subject, own.permission, own.object, own.effect), None)
             if had is None or had.until != own.until:
@@ -216,7 +216,7 @@ def _plain(rule: RuleIn) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _at(pointer: str) -> Iterator[None]:
+def at(pointer: str) -> Iterator[None]:
     """Say of a problem where in the file it is."""
     try:
         yield
