@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import access
 import auth
+import data
 import discovery
 import psycopg
 import starts
@@ -154,6 +155,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     yield from starting()
     yield from permissions()
     yield from signing_in()
+    yield from data_reads()
     times = {}
     for name, words in (("version", ["-m", "plugin_host", "--version"]), ("python", ["-c", "pass"])):
         times[name] = statistics.median(_took(words) for _ in range(7))
@@ -224,7 +226,21 @@ def signing_in() -> Iterator[tuple[str, str, str]]:
         yield from auth.rows(database)
 
 
-SECTIONS = {"life-cycle": life_cycle, "starting": starting, "permissions": permissions, "signing-in": signing_in}
+def data_reads() -> Iterator[tuple[str, str, str]]:
+    """Measure what reads of the database cost."""
+    yield from data.on_sqlite(2.0, ROUNDS)
+    with postgres() as database:
+        if database is not None:
+            yield from data.on_postgresql(database, 2.0, ROUNDS)
+
+
+SECTIONS = {
+    "life-cycle": life_cycle,
+    "starting": starting,
+    "permissions": permissions,
+    "signing-in": signing_in,
+    "data": data_reads,
+}
 
 
 def main() -> None:
