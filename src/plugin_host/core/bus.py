@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from plugin_host.core.acting import Acting
@@ -149,13 +150,24 @@ class Bus:
                 self._serve()
             yield
         finally:
-            self._running = False
-            await self._work_at(set())
+            await self.pause()
+
+    async def pause(self) -> None:
+        """Deliver nothing by itself any more: what is to be done is done by `relay(…).run_pending()`."""
+        self._running = False
+        await self._work_at(set())
 
     def wake(self) -> None:
         """Look now, in every database."""
         for place in list(self._places.values()):
             place.relay.wake()
+
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """Say how many deliveries this process has done, by subscriber and outcome."""
+        total: Counter[tuple[str, str]] = Counter()
+        for place in self._places.values():
+            total.update(place.relay.counts)
+        return total
 
     @property
     def relays(self) -> Mapping[Database, Relay]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from plugin_host.access.books import Books
     from plugin_host.access.policy import Policy
     from plugin_host.core.background import Background
+    from plugin_host.core.bus import Bus
     from plugin_host.core.desk import Desk
     from plugin_host.core.migrating.telling import Migrations
     from plugin_host.database import Database, Databases
@@ -108,6 +109,7 @@ class HostView(ABC):
     databases: Databases
     users: Users | None
     desk: Desk
+    bus: Bus
     background: Background
 
     @property

@@ -98,19 +98,20 @@ class Relay:
     async def working(self, grace: float) -> AsyncIterator[None]:
         """Work until the end of the block; then what is under way has `grace` seconds to end."""
         self._loop = asyncio.get_running_loop()
-        tasks = [
-            asyncio.create_task(self._work(), name="plugin-host relay"),
-            asyncio.create_task(self._renew(), name="plugin-host leases"),
-        ]
+        stop, finished = asyncio.Event(), asyncio.Event()
+        working = asyncio.create_task(self._work(stop), name="plugin-host relay")
+        renewing = asyncio.create_task(self._renew(finished), name="plugin-host leases")
         try:
             yield
         finally:
             self._loop = None
-            tasks[0].cancel()
-            await asyncio.gather(tasks[0], return_exceptions=True)
+            # Told, not cancelled: in the middle of a statement the database would answer with an error of its own.
+            stop.set()
+            self._wakes.set()
+            await end_task(working)
             await self._finish(grace)
-            tasks[1].cancel()
-            await asyncio.gather(tasks[1], return_exceptions=True)
+            finished.set()
+            await end_task(renewing)
 
     async def look(self) -> int:
         """Claim and start what is due, as far as there is room. Gives how many were started."""
@@ -153,22 +154,20 @@ class Relay:
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
-    async def _work(self) -> None:
-        while True:
+    async def _work(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
             self._wakes.clear()
             try:
                 idle = await self._round()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("the relay cannot use the database, and tries again in %g seconds: %s", PAUSE, error)
-                await asyncio.sleep(PAUSE)
+                await wait_for(stop, PAUSE)
             except Exception:
                 log.exception("the relay failed; it goes on in %g seconds", PAUSE)
-                await asyncio.sleep(PAUSE)
+                await wait_for(stop, PAUSE)
             else:
-                if idle:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(self._poll):
-                            await self._wakes.wait()
+                if idle and not stop.is_set():
+                    await wait_for(self._wakes, self._poll)
 
     async def _round(self) -> bool:
         """Look once; tells whether there is nothing to do until something happens."""
@@ -296,9 +295,8 @@ class Relay:
                 await leases.end(session, dead, now)
                 await claiming.shorten_leases(session, now, self._lease)
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 3)
+    async def _renew(self, finished: asyncio.Event) -> None:
+        while not await wait_for(finished, self._lease / 3):
             held = [*self._under_way.values(), *self._done]
             if held:
                 try:
@@ -325,6 +323,22 @@ class Relay:
             await unit.commit()
         finally:
             await unit.close()
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> bool:
+    """Wait until an event is set, but no longer than this; tells whether it is."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
+
+
+async def end_task(task: asyncio.Task[None]) -> None:
+    """Let a task end that was told to; what does not, in `PAUSE` seconds, is cancelled."""
+    await asyncio.wait({task}, timeout=PAUSE)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=PAUSE)
 
 
 def _plugin_of(claimed: Claimed) -> str:

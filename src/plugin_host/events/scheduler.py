@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from plugin_host.events.doors import slot_message
 from plugin_host.events.publishing import enqueue, insert_of
+from plugin_host.events.relay import end_task, wait_for
 from plugin_host.events.tables import schedule_slot, subscription
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ class Scheduler:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Watch until the end of the block."""
-        task = asyncio.create_task(self._watch(), name="plugin-host schedules")
+        stop = asyncio.Event()
+        task = asyncio.create_task(self._watch(stop), name="plugin-host schedules")
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            stop.set()
+            await end_task(task)
 
     async def look(self) -> int:
         """Enqueue what is due now. Gives how many jobs that were."""
@@ -71,15 +73,15 @@ class Scheduler:
                 self._last[name] = slot
         return count
 
-    async def _watch(self) -> None:
-        while True:
+    async def _watch(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
             try:
                 await self.look()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("schedules wait for the database: %s", error)
             except Exception:
                 log.exception("schedules failed; they go on")
-            await asyncio.sleep(self._pause())
+            await wait_for(stop, self._pause())
 
     def _pause(self) -> float:
         now = self._clock()

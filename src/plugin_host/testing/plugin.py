@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     import httpx
 
     from plugin_host import PluginHost, Settings
+    from plugin_host.mail import Letter
+    from plugin_host.testing.events import Deliveries, Published
     from plugin_host.testing.time import Clock
     from plugin_host.testing.users import TestUsers
 
@@ -126,3 +128,37 @@ def clock() -> Iterator[Clock]:
 
     with travel() as traveller:
         yield Clock(traveller)
+
+
+@pytest.fixture
+async def deliveries(host: PluginHost) -> Deliveries:
+    """Give what delivers the events and runs the jobs of `host` when the test says so: `await deliveries.run()`.
+
+    With it the host delivers nothing by itself.
+    """
+    from plugin_host.testing.events import Deliveries  # noqa: PLC0415 - see above
+
+    await host.bus.pause()
+    return Deliveries(host)
+
+
+@pytest.fixture
+def run_job(deliveries: Deliveries) -> Callable[..., Awaitable[None]]:
+    """Give what has a job done now, by name and with its arguments; one that fails is an error."""
+    return deliveries.run_job
+
+
+@pytest.fixture
+def published(deliveries: Deliveries) -> Callable[..., Awaitable[list[Published]]]:
+    """Give what lists the events that were published, of one name or all."""
+    return deliveries.published
+
+
+@pytest.fixture
+def sent_mail(host: PluginHost, monkeypatch: pytest.MonkeyPatch) -> list[Letter]:
+    """Give the letters that were sent, in a list that grows; none leaves the test."""
+    from plugin_host.testing.events import Letters  # noqa: PLC0415 - see above
+
+    letters = Letters()
+    monkeypatch.setattr(host.background, "carrier", letters)
+    return letters.sent

@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from plugin_host.gateway.gate import SESSION_EXPIRED
 from plugin_host.gateway.problems import send_problem
 from plugin_host.sdk.errors import Problem
@@ -46,6 +48,11 @@ _BLOCKS: Final = Family(
     "Times that the plugin blocked the event loop; of nobody's code without.",
 )
 _BLOCKED: Final = Family("plugin_host_loop_blocked_seconds_total", "counter", "Time of those blocks.")
+_WAITING: Final = Family("plugin_host_deliveries_waiting", "gauge", "Events and jobs that are still to be done.")
+_OLDEST: Final = Family("plugin_host_deliveries_oldest_seconds", "gauge", "Age of the oldest of those.")
+_DEAD: Final = Family("plugin_host_dead_letters", "gauge", "Deliveries that were given up and wait for a person.")
+_QUARANTINED: Final = Family("plugin_host_handler_quarantined", "gauge", "1 where a handler or job is in quarantine.")
+_HANDLED: Final = Family("plugin_host_deliveries_total", "counter", "Deliveries of this process, by outcome.")
 _STATE: Final = Family("plugin_host_plugin_state", "gauge", "1 with the state that the plugin is in.")
 _BUILD: Final = Family("plugin_host_build_info", "gauge", "1 with the versions of the host and of Python.")
 
@@ -71,7 +78,7 @@ def metrics_endpoint(
         if problem is not None:
             await send_problem(problem, scope, send)
             return
-        body = expose(_samples(host, supervisor)).encode()
+        body = expose([*_samples(host, supervisor), *await _deliveries(host)]).encode()
         headers = [
             (b"content-type", CONTENT_TYPE.encode()),
             (b"content-length", str(len(body)).encode()),
@@ -81,6 +88,27 @@ def metrics_endpoint(
         await send({"type": "http.response.body", "body": body})
 
     return {"/metrics": metrics}
+
+
+async def _deliveries(host: HostView) -> list[Sample]:
+    """Say what waits, as the databases know it, and what was done, as this process knows it."""
+    try:
+        waiting = await host.desk.backlog()
+    except SQLAlchemyError as error:
+        log.warning("the metrics go without what waits: %s", error)
+        waiting = []
+    samples: list[Sample] = []
+    for each in waiting:
+        label = {"plugin": each.plugin, "subscriber": each.subscriber}
+        samples += [
+            Sample(_WAITING, each.waiting + each.running, label),
+            Sample(_OLDEST, each.oldest or 0.0, label),
+            Sample(_DEAD, each.dead, label),
+            Sample(_QUARANTINED, each.quarantine is not None, label),
+        ]
+    for (subscriber, outcome), count in sorted(host.bus.counts().items()):
+        samples.append(Sample(_HANDLED, count, {"subscriber": subscriber, "outcome": outcome}))
+    return samples
 
 
 def _refusal(host: HostView, actor: Actor, scope: Any) -> Problem | None:
