@@ -110,7 +110,7 @@ async def slot_loop(bench: Bench, url: str, slots: int, kills: int) -> None:
     try:
         end = time.monotonic() + slots * worker.EVERY + 60
         begun = 0
-        while (done := len(await bench.rows(schedule_slot)) - begun) < slots:
+        while (done := len(await bench.rows(schedule_slot)) - begun) < slots or crew.kills < kills:
             assert time.monotonic() < end
             begun = begun or done  # what was made up for when the first process began is beside the point
             await asyncio.sleep(0.05)
