@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from plugin_host.access.book import Found
 from plugin_host.access.judge import ANY
-from plugin_host.database.revision import BUMPED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -89,7 +88,7 @@ class Lookup:
 
     def _has_changed(self) -> bool:
         """Tell whether this unit has changed grants or rules itself: then nothing remembered is true in it."""
-        return self._unit.opened and "policy" in self._unit.session.info.get(BUMPED, ())
+        return self._unit.policy_revision is not None
 
 
 def _matters(found: Found, acts: Collection[str], act: str) -> bool:

@@ -96,6 +96,7 @@ class Grant(Base):
     Its key is the order in which lists look for it. `until` is when it ends.
     """
 
+    __everywhere__ = True  # each database has its own, beside the objects: see `database.session`
     __tablename__ = "core_grant"
     __table_args__ = (
         UniqueConstraint("id"),
@@ -140,6 +141,7 @@ class PolicyChange(Base):
     `subject` is whom it is about, `key` the role, rule, permission or object. `before` and `after` are JSON.
     """
 
+    __everywhere__ = True  # as its grants
     __tablename__ = "core_policy_change"
 
     id: Mapped[str] = mapped_column(String(26), primary_key=True, default=new_id)

@@ -106,6 +106,8 @@ class Ruling:
         From here on nobody can take one before the transaction has ended: on SQLite it is the only writer, on
         PostgreSQL it holds the row. What the transaction has raised itself does not count.
         """
+        if getattr(unit.session, "made", unit) is None:
+            return False  # nothing was asked of the database: there is nothing to keep
         default = self._databases.default
         if default.dialect == "sqlite":
             return default.revision_now()[:2] != was[:2]

@@ -74,8 +74,10 @@ class _Session(Session):
     def get_bind(self, mapper: Any = None, *, clause: Any = None, bind: Any = None, **options: Any) -> Any:
         """Give the engine for what is executed."""
         if self.elsewhere is not None and bind is None and mapper is not None:
-            owner = getattr(inspect(mapper).class_, "__plugin__", None)
-            other = self.elsewhere(owner) if owner is not None else None
+            cls = inspect(mapper).class_
+            owner = getattr(cls, "__plugin__", None)
+            # Some tables of core are in every database, for the rows beside them: what is granted on those.
+            other = self.elsewhere(owner) if owner is not None and not hasattr(cls, "__everywhere__") else None
             if other is not None:
                 if self._flushing or getattr(clause, "is_dml", False):
                     msg = f"rows of {owner} are in another database: let a service of {owner} write them"
