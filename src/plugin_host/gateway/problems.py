@@ -192,6 +192,10 @@ def _of_database(exc: SQLAlchemyError) -> Problem | None:
     return None
 
 
+# What SQLite says of a file that is not there, a disk that is full or broken, and rights that were taken away.
+_NO_FILE: Final = ("unable to open database file", "disk is full", "disk I/O error", "readonly database")
+
+
 def is_away(exc: BaseException) -> bool:
     """Tell whether an exception says that the database cannot be reached: nobody's fault here, and it passes."""
     if not isinstance(exc, OperationalError | InterfaceError):
@@ -201,7 +205,7 @@ def is_away(exc: BaseException) -> bool:
     if type(exc.orig).__module__.partition(".")[0] == "psycopg":
         state = getattr(exc.orig, "sqlstate", None)
         return state is None or state[:2] in _AWAY or state == _NOT_ACCEPTING
-    return "unable to open database file" in str(exc.orig)
+    return any(words in str(exc.orig) for words in _NO_FILE)
 
 
 def note_away(exc: BaseException) -> None:
