@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,10 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy import select, update
 
 from plugin_host.auth import principals as module
+from plugin_host.auth.access_tokens import AccessTokens
+from plugin_host.auth.api_tokens import ApiTokens, make_text
+from plugin_host.auth.keys import KeyRing
 from plugin_host.auth.people import People
 from plugin_host.auth.principals import Principals
 from plugin_host.auth.sessions import Sessions, digest
 from plugin_host.auth.tables import Session, User
+from plugin_host.auth.vault import Vault
 from plugin_host.database import Database, bump
 from plugin_host.sdk.context import ANONYMOUS
 from plugin_host.sdk.errors import Problem
@@ -350,3 +355,51 @@ async def test_a_row_changed_by_hand_counts_when_it_is_read_again(
     gone = dt.datetime.fromtimestamp(clock.now, dt.UTC)
     await change(store, lambda db: db.execute(update(Session).values(expires_at=gone)))
     assert await make().resolve(scope(token)) is ANONYMOUS
+
+
+@pytest.mark.parametrize("kind", ["session", "access", "personal"])
+async def test_whatever_is_shown_a_warm_request_is_one_indexed_statement_on_postgresql(
+    postgres: Database,
+    add_user: Callable[..., Any],
+    sign_in: Callable[..., Any],
+    change: Callable[..., Any],
+    roles: Any,
+    clock: Any,
+    kind: str,
+) -> None:
+    user = await add_user(postgres)
+    ring = KeyRing(postgres, Vault("a key of tests, long enough for them", Path()), clock=clock)
+    tokens, sessions = AccessTokens(ring, issuer="here", clock=clock), Sessions(clock=clock)
+    if kind == "session":
+        asked = scope(await sign_in(postgres, user.id))
+    elif kind == "access":
+        begun = await change(postgres, lambda db: sessions.begin(db, user.id, kind="app"))
+        asked = scope(authorization=f"Bearer {await tokens.sign(user.id, begun.id)}")
+    else:
+        life = dt.timedelta(days=1)
+        made = await change(
+            postgres,
+            lambda db: ApiTokens(clock=clock).create(
+                db, user.id, kind="personal", name="x", scopes=None, life=life, by=user.id
+            ),
+        )
+        asked = scope(authorization=f"Bearer {made.text}")
+    principals = Principals(postgres, memberships_of=roles.of, access_tokens=tokens, clock=clock)
+    actors = [await principals.resolve(dict(asked)) for _ in range(2)]
+    await principals.close()
+    said: list[str] = []
+    sa.event.listen(postgres.engine.sync_engine, "before_cursor_execute", lambda *args: said.append(args[2]))
+    actors.append(await principals.resolve(dict(asked)))
+    assert ([actor.id for actor in actors], len(said)) == ([user.id] * 3, 1)
+    assert {actor.credential for actor in actors} == {kind}
+
+
+async def test_a_token_that_is_mistyped_asks_no_database(database: Database, roles: Any, clock: Any) -> None:
+    principals = Principals(database, memberships_of=roles.of, clock=clock)
+    said: list[str] = []
+    sa.event.listen(database.engine.sync_engine, "before_cursor_execute", lambda *args: said.append(args[2]))
+    wrong = make_text("php_")
+    wrong = wrong[:-1] + ("0" if wrong[-1] != "0" else "1")
+    asked = scope(authorization=f"Bearer {wrong}")
+    assert await principals.resolve(asked) is ANONYMOUS
+    assert (said, asked["plugin_host.invalid_token"]) == ([], True)

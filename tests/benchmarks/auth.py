@@ -193,6 +193,7 @@ async def statements(database: str | None) -> dict[str, float]:
         headers = await credentials(host)
         for header in headers.values():
             await call(host.asgi, GUARDED, header)
+        await host.core.principals.close()  # that they were used is written beside
         said: list[str] = []
         sa.event.listen(host.database.engine.sync_engine, "before_cursor_execute", lambda *args: said.append(args[2]))
         counted = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from plugin_host.auth.api_tokens import LENGTH, is_well_formed
+from plugin_host.auth.api_tokens import LENGTH
 from plugin_host.auth.sessions import PLAIN_NAME, SECURE_NAME, is_secure
 from plugin_host.sdk.errors import Problem
 
@@ -53,7 +53,7 @@ def present(scope: Mapping[str, Any], *, https: bool) -> Presented | None:
         return None  # some other scheme: meant for a proxy, or for nobody
     token = authorization[7:].strip()
     kind = _PREFIXES.get(token[:4])
-    if kind is None or len(token) != LENGTH or not is_well_formed(token):
+    if kind is None or len(token) != LENGTH:
         return Presented(ACCESS, token)  # whatever it is, it will be judged as one, and is worth no query
     return Presented(kind, token)
 

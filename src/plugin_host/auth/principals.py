@@ -175,6 +175,8 @@ class Principals:
     async def _look_up(self, shown: Presented, key: str, scope: MutableMapping[str, Any]) -> _Held | None:
         """Read a credential's row; an access token is verified before, and again if the keys have changed meanwhile."""
         if shown.kind != ACCESS:
+            if shown.kind != SESSION_COOKIE and not api_tokens.is_well_formed(shown.value):
+                return None  # mistyped or made up: not worth a query
             return await self._load(shown.kind, key, key, None, scope)
         tokens = self._tokens
         if tokens is None:
