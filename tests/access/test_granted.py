@@ -150,6 +150,21 @@ async def test_a_grant_on_one_object_brings_what_is_of_type_scope(pond: Pond) ->
     assert await pond.ask(ann(), lambda it: it.can("pond.view"))
 
 
+async def test_a_conversation_learns_of_what_is_given_and_taken(pond: Pond) -> None:
+    await pond.follow()
+    unit = pond.database.unit(write=False)
+    access = Decisions(ann(), lambda: pond.snapshot, unit, books=pond.books, at_home="pond", refresh=pond.follow)
+    told = [await access.can("pond.view")]
+    grant = await pond.do(lambda db: give(db, "user:7", "pond.fish.feed", "carp", "1"))
+    access._seen = 0.0  # as after a while
+    told.append(await access.can("pond.view"))
+    await pond.do(lambda db: take(db, grant.id, "1"))
+    access._seen = 0.0
+    told.append(await access.can("pond.view"))
+    await unit.close()
+    assert told == [False, True, False]
+
+
 async def test_a_denying_grant_beats_the_role(pond: Pond) -> None:
     await pond.do(lambda db: give(db, "user:7", "pond.fish.view", "carp", "1", effect="deny"))
     assert await pond.can(ann("pond.fisher"), "pond.fish.view", "eel", "carp") == [True, False]

@@ -99,7 +99,7 @@ class Decisions(Access):
         snapshot = self._standing()
         entry = snapshot.catalogue.entry(permission)
         if not entry.of_objects:
-            return self._pass(permission, obj) if self._may(snapshot, entry) else False
+            return self._pass(permission, obj) if await self._may(snapshot, entry) else False
         _check_object(entry, obj)
         (may,) = await self._judge(snapshot, entry, [obj])
         return self._pass(permission, obj) if may else False
@@ -138,7 +138,7 @@ class Decisions(Access):
         snapshot = self._standing()
         entry = snapshot.catalogue.entry(permission)
         if not entry.of_objects:
-            return [self._may(snapshot, entry)] * len(objs)
+            return [await self._may(snapshot, entry)] * len(objs)
         for obj in objs:
             _check_object(entry, obj)
         return await self._judge(snapshot, entry, objs)
@@ -207,7 +207,7 @@ class Decisions(Access):
                 _check_object(entry, obj)
                 (allowed,) = await self._judge(snapshot, entry, [obj])
             else:
-                obj, allowed = None, self._may(snapshot, entry)
+                obj, allowed = None, await self._may(snapshot, entry)
             if self._grants is not None:
                 grants = await self._grants.on(snapshot, snapshot.closure(self._actor.subjects), entry, obj)
         revision = snapshot.policy.revision
@@ -237,11 +237,13 @@ class Decisions(Access):
     def _reaches(self, permission: str) -> bool:
         return self._within is None or permission in self._within
 
-    def _may(self, snapshot: Snapshot, entry: Entry) -> bool:
+    async def _may(self, snapshot: Snapshot, entry: Entry) -> bool:
+        """Tell whether the actor holds it, on some object at least."""
         if not self._reaches(entry.name):
             return False
         if self._grants is None:
             return snapshot.holds(self._actor.subjects, entry.name)
+        await self._grants.learn(snapshot.closure(self._actor.subjects), entry.typ)
         return self._grants.holds(snapshot, self._actor.subjects, entry.name)
 
     async def _judge(self, snapshot: Snapshot, entry: Entry, objs: Sequence[Any]) -> list[bool]:
@@ -288,7 +290,7 @@ class Decisions(Access):
             return True
         entry = snapshot.catalogue.entry(view)
         if not entry.of_objects:
-            return self._may(snapshot, entry)
+            return await self._may(snapshot, entry)
         (seen,) = await self._judge(snapshot, entry, [row])
         return seen
 

@@ -36,6 +36,10 @@ class Lookup:
         """Tell whether it is held by rules, or granted on some object; see `Books.holds`."""
         return self._books.holds(snapshot, subjects, permission)
 
+    async def learn(self, subjects: frozenset[str], typ: str) -> None:
+        """Find out what somebody was granted, where it is not remembered: `holds` asks nobody."""
+        await self._overview(subjects, typ)
+
     def known(self, subjects: frozenset[str], typ: str) -> Overview | None:
         """Give what is remembered of somebody's grants, if it is true in this call."""
         return None if self._has_changed() else self._books.of(typ).known(subjects)
