@@ -1,49 +1,25 @@
-"""A running host with contacts and this plugin in it, and clients that are signed in as whoever a test needs.
+"""People who are signed in as whoever a test needs, and something to test with, on SQLite and on PostgreSQL.
 
-Both plugins must be installed, as the host finds them by their entry points. Sign-in is made simple through the door
-that embedding applications use: `PluginHost(users=…)`. With PLUGIN_HOST_TEST_POSTGRES (the address of a database in
-which other databases may be made) every test runs on PostgreSQL as well.
+The host and its clients come with `plugin-host[testing]`. Contacts and this plugin must be installed, as the host finds
+them by their entry points. PostgreSQL is the server that PLUGIN_HOST_TEST_POSTGRES names, or a private one.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-import sqlalchemy as sa
 
-from plugin_host import PluginHost, Settings
-from plugin_host.sdk import Identity, UserRecord, Users
+from plugin_host import Settings
+from plugin_host.testing import TestUsers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-POSTGRES = os.environ.get("PLUGIN_HOST_TEST_POSTGRES")
+    import httpx
 
-ROLES = {
-    "ann": ("invoicing.editor", "contacts.editor"),
-    "eve": ("invoicing.viewer", "contacts.viewer"),
-    "kim": ("invoicing.editor",),  # may write invoices, and sees nobody in contacts
-    "nobody": (),
-}
-
-
-class KnownUsers(Users):
-    """Whoever `X-User` names is signed in."""
-
-    async def authenticate(self, connection: Any) -> Identity | None:
-        name = connection.headers.get("x-user")
-        return Identity(id=name, username=name, display=name.title(), roles=ROLES[name]) if name else None
-
-    async def get(self, ids: Sequence[str]) -> Mapping[str, UserRecord]:
-        return {name: UserRecord(name, name, name.title()) for name in ids if name in ROLES}
-
-    async def search(self, text: str, limit: int = 20) -> Sequence[UserRecord]:
-        return list((await self.get([name for name in ROLES if text in name])).values())[:limit]
+    Client = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
@@ -51,58 +27,43 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'host.db'}"
-        return
-    name = f"invoicing_{secrets.token_hex(6)}"
-    address = sa.make_url(str(POSTGRES))
-    engine = sa.create_engine(address.set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        yield address.set(database=name).render_as_string(hide_password=False)
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
+        return f"sqlite:///{tmp_path / 'host.db'}"
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
-async def host(database: str, tmp_path: Path) -> AsyncIterator[PluginHost]:
-    """A host that runs, on an empty database."""
-    host = PluginHost(Settings(data_dir=str(tmp_path), database=database), users=KnownUsers())
-    async with host.lifespan():
-        yield host
+def host_settings(database: str, tmp_path: Path) -> Settings:
+    """Every test runs on both databases."""
+    return Settings(data_dir=str(tmp_path), database=database)
 
 
 @pytest.fixture
-async def client_of(host: PluginHost) -> AsyncIterator[Callable[[str], httpx.AsyncClient]]:
-    """Makes clients of `/api` by the name of a user."""
-    transport = httpx.ASGITransport(app=host.asgi)
-    made: list[httpx.AsyncClient] = []
-
-    def make(user: str) -> httpx.AsyncClient:
-        made.append(httpx.AsyncClient(transport=transport, base_url="http://testserver/api", headers={"X-User": user}))
-        return made[-1]
-
-    yield make
-    for client in made:
-        await client.aclose()
+def host_users() -> TestUsers:
+    """Everybody is known from the beginning."""
+    users = TestUsers()
+    for name in ("ann", "eve", "kim", "nobody"):
+        users.add(name, name.title())
+    return users
 
 
 @pytest.fixture
-def ann(client_of: Callable[[str], httpx.AsyncClient]) -> httpx.AsyncClient:
-    return client_of("ann")
+def ann(client_for: Client) -> httpx.AsyncClient:
+    return client_for("ann", ["invoicing.editor", "contacts.editor"], base="/api")
 
 
 @pytest.fixture
-def eve(client_of: Callable[[str], httpx.AsyncClient]) -> httpx.AsyncClient:
-    return client_of("eve")
+def eve(client_for: Client) -> httpx.AsyncClient:
+    return client_for("eve", ["invoicing.viewer", "contacts.viewer"], base="/api")
 
 
 @pytest.fixture
-def kim(client_of: Callable[[str], httpx.AsyncClient]) -> httpx.AsyncClient:
-    return client_of("kim")
+def kim(client_for: Client) -> httpx.AsyncClient:
+    """May write invoices, and sees nobody in contacts."""
+    return client_for("kim", ["invoicing.editor"], base="/api")
 
 
 @pytest.fixture
