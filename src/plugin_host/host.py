@@ -23,6 +23,7 @@ from plugin_host.core.background import Background
 from plugin_host.core.bus import Bus
 from plugin_host.core.databases import host_database
 from plugin_host.core.desk import Desk
+from plugin_host.core.embedded import without_people
 from plugin_host.core.follower import Follower
 from plugin_host.core.front import Front
 from plugin_host.core.migrating.telling import overview
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from plugin_host.gateway.guard import Guard
     from plugin_host.migrations.runner import Outcome
     from plugin_host.plugins.consent import Asked
-    from plugin_host.plugins.plan import Candidate, Plan
+    from plugin_host.plugins.plan import Candidate, Found, Plan
     from plugin_host.sdk.context import Identity, Users
     from plugin_host.sdk.contributions import Health
     from plugin_host.sdk.delivery import Delivery
@@ -178,7 +179,7 @@ class PluginHost(HostView):
             if self._standings.now is None:
                 await self.planner.tables.begin(log.info)
             await self._follower.note()
-            look = await self.planner.look(self._roster.pin)
+            look = await self.planner.look(self._pin)
             plan = self._roster.remember(look.plan, look.records)
             # In safe mode nothing is learned: it is not the plugins' doing that these do not run.
             first = self._standings.now is None and not self.planner.safe
@@ -300,6 +301,10 @@ class PluginHost(HostView):
             await activation.sample(running.relay, running.context)
 
     # -- how -----------------------------------------------------------------------------------------
+
+    def _pin(self, found: Found) -> Found:
+        """Put what runs in the place of what is installed by now; of core only what this host serves."""
+        return self._roster.pin(found if self.users is None else without_people(found))
 
     def _check_strict(self, plan: Plan) -> None:
         """With `loader.strict` refuse to start while a plugin is parked by a fault of its own."""

@@ -56,6 +56,15 @@ async def test_client_is_signed_in_with_the_roles_that_a_test_gives(
     assert answers[0].json() == {"hello": "ann"}
 
 
+@pytest.mark.anyio
+async def test_whoever_signs_people_in_looks_after_them(client_for: Callable[..., httpx.AsyncClient]) -> None:
+    shown = (await client_for("root", ["core.admin"]).get("/api/core/shell")).json()
+    screens = {each["id"] for each in shown["screens"] if each.get("plugin") == "core"}
+    assert not screens & {"users", "groups", "account", "core.users", "core.groups"}
+    assert "/core/groups" not in str(shown["menu"])
+    assert "/core/plugins" in str(shown["menu"])
+
+
 def test_clock_stands_still_until_it_is_moved(clock: Clock) -> None:
     assert clock.now == START == dt.datetime.now(dt.UTC)
     clock.advance(60, hours=1)
