@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from host_contacts import sample
 from host_contacts.commands import import_people
+from host_contacts.events import PersonCreated
 from host_contacts.lookup import PermittedLookup
 from host_contacts.routes import HANDLERS
 from host_contacts.services import LOOKUP
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 def register_services() -> Sequence[Service[Any]]:
     """Offer the look-up of people to other plugins."""
     return [Service(LOOKUP, PermittedLookup())]
+
+
+@hookimpl
+def register_events() -> Sequence[type[PersonCreated]]:
+    """Tell others who was added."""
+    return [PersonCreated]
 
 
 @hookimpl

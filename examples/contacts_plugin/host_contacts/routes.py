@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from host_contacts import companies, people
+from host_contacts.events import PersonCreated
 from host_contacts.models import Company, Person
 from host_contacts.schemas import (
     CompanyChange,
@@ -21,7 +22,7 @@ from host_contacts.schemas import (
     PersonOut,
     ShareIn,
 )
-from plugin_host.sdk import Access, Actor, Listing, Page, Services, delete, get, patch, post, to
+from plugin_host.sdk import Access, Actor, Events, Listing, Page, Services, delete, get, patch, post, to
 
 VIEW: Final = "contacts.view"
 CREATE: Final = "contacts.create"
@@ -46,10 +47,11 @@ async def list_people(listing: Listing, access: Access, db: AsyncSession, servic
 
 @post("/people", permission=CREATE, summary="Add person")
 async def create_person(
-    data: PersonIn, actor: Actor, access: Access, db: AsyncSession, services: Services
+    *, data: PersonIn, actor: Actor, access: Access, db: AsyncSession, events: Events, services: Services
 ) -> PersonDetail:
     """Add a person; whoever does becomes the owner."""
     person = await people.create(db, data, actor.id)
+    await events.publish(db, PersonCreated(person.id, person.name, person.company_id, person.owner_id), key=person.id)
     return await _detail(person, access, services)
 
 

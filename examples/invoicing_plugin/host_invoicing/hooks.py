@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from host_invoicing import sample
+from host_invoicing.events import InvoicePaid
 from host_invoicing.routes import HANDLERS
 from host_invoicing.settings import InvoicingSettings
 from plugin_host.sdk import hookimpl
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 def register_settings() -> type[InvoicingSettings]:
     """Take `[plugins.invoicing]` from the settings."""
     return InvoicingSettings
+
+
+@hookimpl
+def register_events() -> Sequence[type[InvoicePaid]]:
+    """Tell others what was paid."""
+    return [InvoicePaid]
 
 
 @hookimpl

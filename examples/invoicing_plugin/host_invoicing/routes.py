@@ -11,10 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import raiseload
 
 from host_invoicing import invoices
+from host_invoicing.events import InvoicePaid
 from host_invoicing.models import Invoice
 from host_invoicing.schemas import CustomerOut, InvoiceChange, InvoiceIn, InvoiceOut, InvoiceRow, StateTotal
 from host_invoicing.settings import InvoicingSettings
-from plugin_host.sdk import Access, Actor, Listing, Page, Services, delete, get, patch, post, to
+from plugin_host.sdk import Access, Actor, Events, Listing, Page, Services, delete, get, patch, post, to
 
 VIEW: Final = "invoicing.view"
 CREATE: Final = "invoicing.create"
@@ -87,10 +88,21 @@ async def send_invoice(invoice_id: str, access: Access, db: AsyncSession, settin
 
 
 @post("/invoices/{invoice_id:str}/pay", permission=EDIT, status_code=200)
-async def pay_invoice(invoice_id: str, access: Access, db: AsyncSession) -> InvoiceOut:
+async def pay_invoice(invoice_id: str, access: Access, db: AsyncSession, events: Events) -> InvoiceOut:
     """Note that an invoice was paid."""
-    invoice = await access.get(Invoice, invoice_id, EDIT)
-    return await _out(await invoices.pay(db, invoice, dt.datetime.now(dt.UTC)), access)
+    now = dt.datetime.now(dt.UTC)
+    invoice = await invoices.pay(db, await access.get(Invoice, invoice_id, EDIT), now)
+    paid = InvoicePaid(
+        invoice_id=invoice.id,
+        number=invoice.number or "",
+        customer_id=invoice.customer_id,
+        customer_name=invoice.customer_name,
+        currency=invoice.currency,
+        total=invoice.total,
+        paid_at=now,
+    )
+    await events.publish(db, paid, key=invoice.id)
+    return await _out(invoice, access)
 
 
 HANDLERS: Final = (
