@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _REASONS: Final = {
-    "allowed": "it is allowed",
     "no_grant": "nothing allows it",
     "explicit_deny": "it is denied, and that beats whatever allows",
     "condition_false": "what would allow it depends on the object, and does not hold for this one",
@@ -24,7 +23,8 @@ def tell(said: Mapping[str, Any], actor: str, permission: str, object_id: str | 
     """Say whether somebody may, and why."""
     may = "may" if said["allowed"] else "may not"
     on = f" {object_id}" if object_id else ""
-    click.echo(f"{actor} {may} {permission}{on}: {said['reason']}, {_REASONS[said['reason']]}")
+    why = "" if said["allowed"] else f": {said['reason']}, {_REASONS[said['reason']]}"
+    click.echo(f"{actor} {may} {permission}{on}{why}")
     if said["path"]:
         click.echo(f"  through {' → '.join(said['path'])}")
     for rule in said["rules"]:
