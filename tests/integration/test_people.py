@@ -19,6 +19,8 @@ from plugin_host.settings.mail import Mail
 from tests.integration.conftest import PASSWORD, client, running, signed_in
 
 pytestmark = pytest.mark.anyio
+# What does not depend on the kind of database is tested on one.
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 Command = Callable[..., "Outcome"]
 
@@ -57,6 +59,7 @@ def code_of(answer: httpx.Response) -> str:
     return str(answer.json()["type"]).removeprefix("urn:plugin-host:problem:")
 
 
+@on_sqlite
 @pytest.mark.parametrize("policy", ["admins", "all"])
 async def test_who_must_have_a_second_factor_gets_one_first(settings: Settings, policy: str) -> None:
     import msgspec
@@ -92,6 +95,7 @@ async def test_commands_hold_at_the_next_request_of_a_running_host(host: PluginH
     assert (with_role, without, gone) == (200, 403, 401)
 
 
+@on_sqlite
 async def test_a_command_invites_and_the_person_accepts(host: PluginHost, command: Command) -> None:
     made = await command("users", "invite", "bob", "--role", "core.admin", "--email", "bob@example.org", "--json")
     said = json.loads(made.text)
@@ -126,6 +130,7 @@ async def test_a_command_rotates_the_keys_of_a_running_host(host: PluginHost, co
     assert seen == [(200, 2, True), (401, 1, True)]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -144,6 +149,7 @@ async def test_what_cannot_be_is_told(host: PluginHost, command: Command, words:
     assert host.standing.generation.number > 0
 
 
+@on_sqlite
 async def test_people_are_listed_and_shown(host: PluginHost, command: Command) -> None:
     await command("users", "create", "robot", "--service")
     listed = json.loads((await command("users", "list", "--json")).text)["items"]
@@ -176,6 +182,7 @@ async def test_two_hundred_who_sign_in_at_once_leave_the_loop_to_others(host: Pl
     assert turns > 200
 
 
+@on_sqlite
 async def test_a_link_is_mailed_only_where_there_is_a_server(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:

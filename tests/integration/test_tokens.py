@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.anyio
-
-EDITOR = {"name": "contacts.editor", "title": "Editor", "grants": [{"permission": "contacts.edit"}]}
+# What does not depend on the kind of database is tested on one.
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -64,6 +64,7 @@ async def sql(host: PluginHost, text: str, **said: Any) -> Any:
         return await connection.execute(sa.text(text), said)
 
 
+@on_sqlite
 async def test_an_access_token_says_who_asks(host: PluginHost) -> None:
     answer = await me(host, (await login(host))["access_token"])
     assert (answer.status_code, answer.json()["user"]["username"]) == (200, "root")
@@ -95,6 +96,7 @@ async def test_an_old_refresh_token_ends_the_family(host: PluginHost) -> None:  
     assert (await me(host, third["access_token"])).status_code == 401
 
 
+@on_sqlite
 async def test_a_form_that_says_something_else_is_refused_in_the_form_of_oauth(host: PluginHost) -> None:
     async with app(host) as one:
         answers = [
@@ -119,6 +121,7 @@ async def test_whoever_holds_a_token_may_revoke_it(host: PluginHost, which: str)
     assert (await refresh(host, tokens["refresh_token"])).status_code == 400
 
 
+@on_sqlite
 async def test_signing_out_ends_access_and_refreshing(host: PluginHost) -> None:  # C02
     tokens = await login(host)
     async with app(host, tokens["access_token"]) as one:
@@ -128,6 +131,7 @@ async def test_signing_out_ends_access_and_refreshing(host: PluginHost) -> None:
     assert (await refresh(host, tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
+@on_sqlite
 async def test_the_public_keys_are_published(host: PluginHost) -> None:  # D13
     await login(host)
     async with client(host) as one:
@@ -152,6 +156,7 @@ async def test_disabling_somebody_ends_every_credential_at_once(host: PluginHost
     assert (await refresh(host, tokens["refresh_token"])).status_code == 400
 
 
+@on_sqlite
 async def test_a_personal_token_is_shown_once(host: PluginHost) -> None:  # E06
     async with signed_in(host) as browser:
         made = (await browser.post("/api/core/auth/tokens", json={"name": "backup", "days": 30})).json()
@@ -160,6 +165,7 @@ async def test_a_personal_token_is_shown_once(host: PluginHost) -> None:  # E06
     assert (listed[0]["name"], listed[0]["last4"], "token" in listed[0]) == ("backup", made["token"][-4:], False)
 
 
+@on_sqlite
 async def test_a_token_of_fewer_scopes_may_do_less(host: PluginHost) -> None:
     async with signed_in(host) as browser:
         body = {"name": "watch", "scopes": ["core.plugins.view"]}
@@ -171,6 +177,7 @@ async def test_a_token_of_fewer_scopes_may_do_less(host: PluginHost) -> None:
     assert [answer.status_code for answer in answers] == [200, 403]
 
 
+@on_sqlite
 async def test_nobody_can_make_a_token_for_more_than_they_may(host: PluginHost) -> None:  # E01
     async with signed_in(host, "bob") as bob:
         answer = await bob.post("/api/core/auth/tokens", json={"name": "x", "scopes": ["core.users.manage"]})
@@ -188,6 +195,7 @@ async def test_a_token_loses_what_its_owner_loses(host: PluginHost) -> None:  # 
     assert (before, after) == (200, 403)
 
 
+@on_sqlite
 async def test_a_token_makes_no_tokens(host: PluginHost) -> None:  # E03
     async with signed_in(host) as browser:
         token = (await browser.post("/api/core/auth/tokens", json={"name": "x"})).json()["token"]
@@ -213,6 +221,7 @@ async def test_an_expired_token_is_told_so(host: PluginHost) -> None:  # E04
     assert (answer.status_code, code_of(answer)) == (401, "session_expired")
 
 
+@on_sqlite
 async def test_own_sessions_are_listed_and_ended_from_afar(host: PluginHost) -> None:
     async with signed_in(host) as here, client(host) as there:
         await there.post("/api/core/auth/login", json={"username": "root", "password": PASSWORD})
@@ -223,6 +232,7 @@ async def test_own_sessions_are_listed_and_ended_from_afar(host: PluginHost) -> 
     assert (len(listed), ended.status_code, seen) == (2, 204, [200, 401])
 
 
+@on_sqlite
 async def test_nobody_ends_the_session_of_another(host: PluginHost) -> None:  # C20
     async with signed_in(host) as admin, signed_in(host, "bob") as bob:
         (theirs,) = (await bob.get("/api/core/auth/sessions")).json()["items"]
@@ -231,6 +241,7 @@ async def test_nobody_ends_the_session_of_another(host: PluginHost) -> None:  # 
     assert (answer.status_code, seen) == (404, 200)
 
 
+@on_sqlite
 async def test_a_cookie_and_a_token_are_ambiguous(host: PluginHost) -> None:  # C13
     async with signed_in(host) as browser:
         token = (await browser.post("/api/core/auth/tokens", json={"name": "x"})).json()["token"]
