@@ -31,6 +31,9 @@ SCREENS = {
     "/core/explain": "Why may they",
     "/core/audit": "Audit",
     "/core/migrations": "Migrations",
+    "/core/events": "Events and jobs",
+    "/core/events/dead": "Events and jobs",
+    "/core/events/jobs": "Events and jobs",
     "/core/account": "Admin",
 }
 
@@ -110,8 +113,8 @@ def test_the_audit_log_tells_who_did_what(demo: Served, open_page: Callable[[str
     page = open_page(f"{demo.address}/core/audit")
     sign_in(page, "admin")
     expect(page.get_by_role("row", name=re.compile("core.session.begun")).first).to_be_visible()
-    page.get_by_label("Action").fill("core.user.*")
-    page.get_by_label("Action").press("Enter")
+    page.get_by_role("textbox", name="Action").fill("core.user.*")
+    page.get_by_role("textbox", name="Action").press("Enter")
     expect(page.get_by_role("row", name=re.compile("core.session.begun"))).to_have_count(0)
     expect(page.get_by_role("row", name=re.compile("core.user.created")).first).to_be_visible()
 
@@ -151,3 +154,30 @@ def test_the_shell_speaks_the_language_of_the_browser(demo: Served, browser: obj
     expect(page.get_by_role("searchbox", name="People durchsuchen")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "de"
     context.close()
+
+
+def test_the_menu_follows_what_others_change(demo: Served, open_page: Callable[[str], Page]) -> None:
+    page = open_page(demo.address)
+    sign_in(page, "viewer")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Invoices")).to_be_visible()
+    admin = open_page(f"{demo.address}/core/plugins")
+    sign_in(admin, "admin")
+    admin.get_by_role("button", name="Switch off Invoicing").click()
+    admin.get_by_role("dialog").get_by_role("button", name="Switch off").click()
+    expect(page.get_by_role("navigation").get_by_role("link", name="Invoices")).to_have_count(0)
+    admin.get_by_role("button", name="Switch on Invoicing").click()
+    expect(page.get_by_role("navigation").get_by_role("link", name="Invoices")).to_be_visible()
+
+
+def test_the_palette_leads_anywhere_by_keys_alone(demo: Served, open_page: Callable[[str], Page]) -> None:
+    page = open_page(demo.address)
+    sign_in(page, "admin")
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("combobox", name="Go to")
+    expect(palette).to_be_focused()
+    page.keyboard.type("compa")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Companies")).to_be_visible()
+    page.keyboard.press("Control+k")
+    page.keyboard.press("Escape")
+    expect(palette).to_have_count(0)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 MENUS = {
     "admin": [
         *("Home", "Contacts", "Companies", "Add person", "Invoices", "New invoice", "Plugins", "Users", "Groups"),
-        *("Roles", "Rules", "Grants", "Why may they?", "Audit", "Migrations"),
+        *("Roles", "Rules", "Grants", "Why may they?", "Audit", "Migrations", "Events and jobs"),
     ],
     "editor": ["Home", "Contacts", "Companies", "Add person", "Invoices", "New invoice"],
     "viewer": ["Home", "Contacts", "Companies", "Invoices"],

@@ -21,6 +21,7 @@ from plugin_host.core.api.access import access_routes
 from plugin_host.core.api.account import account_routes, link_routes
 from plugin_host.core.api.audit import audit_routes
 from plugin_host.core.api.auth import auth_routes, me_route
+from plugin_host.core.api.changes import change_routes
 from plugin_host.core.api.events import event_routes
 from plugin_host.core.api.grants import grant_routes
 from plugin_host.core.api.groups import group_routes
@@ -179,6 +180,7 @@ class CorePlugin:
             *grant_routes(host, grounds),
             *access_routes(host, grounds, core.users or core.people),
             *openapi_routes(documents),
+            *change_routes(host, core.page.assets.hash),
             *audit_routes(),
             *event_routes(host.desk),
         ]

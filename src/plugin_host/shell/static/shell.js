@@ -79,4 +79,11 @@ const draw = () => render(html`<${App} /><${Notices} />`, app);
 const spoken = loadLanguage()
   .catch(() => {})
   .then(draw);
+addEventListener("keydown", (event) => {
+  if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "k" || user.value === null) return;
+  event.preventDefault();
+  import("./palette.js").then(({ openPalette }) => openPalette()).catch(() => {});
+});
+// What is not needed for the first picture comes after it.
+spoken.then(() => import("./live.js")).then(({ startLive }) => startLive(), () => {});
 Promise.all([refresh(), spoken]).finally(() => app.removeAttribute("aria-busy"));
