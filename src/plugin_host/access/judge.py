@@ -14,7 +14,6 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import casbin
-from casbin.model import FunctionMap
 from casbin.rbac import RoleManager
 
 if TYPE_CHECKING:
@@ -68,6 +67,14 @@ class _Closure(RoleManager):  # type: ignore[misc]  # casbin has no types
         return subject in self.subjects
 
 
+class _Functions:
+    """The functions that the matcher calls, for one question: Casbin adds `g`."""
+
+    @staticmethod
+    def get_functions() -> dict[str, Callable[..., Any]]:
+        return {"cond": _holds}
+
+
 class _Shell(casbin.Enforcer):  # type: ignore[misc]  # casbin has no types
     """An enforcer for one question, around what all share."""
 
@@ -78,8 +85,7 @@ class _Shell(casbin.Enforcer):  # type: ignore[misc]  # casbin has no types
         policy.policy, roles.rm = lines, _Closure(subjects)
         self.model = _copy(_PREPARED.model)
         self.model.model = {**_PREPARED.model.model, "p": {"p": policy}, "g": {"g": roles}}
-        self.fm = FunctionMap()  # Casbin writes into it at every question
-        self.fm.add_function("cond", _holds)
+        self.fm = _Functions()
 
     @staticmethod
     def _get_expression(_text: str, functions: dict[str, Callable[..., Any]]) -> _Matcher:
