@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from plugin_host.cli.hosts import host_options, json_option, open_host, open_planner, print_json, print_table
+from plugin_host.cli.renaming import renamed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,6 +34,9 @@ def access() -> None:
 
     Example: plugin-host access explain ada contacts.person.edit 01kd3v
     """
+
+
+access.add_command(renamed)
 
 
 @access.command("explain")
