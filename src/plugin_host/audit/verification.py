@@ -71,7 +71,7 @@ async def verify(
     `noted` is a head that somebody noted before: it must still be in the chain, unless its time has passed.
     `progress` is called with the number of entries that were read.
     """
-    if session.get_bind().dialect.name == "postgresql":
+    if session.get_bind().dialect.name == "postgresql" and not session.in_transaction():
         # One view of all of it, though others seal meanwhile.
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
     chain = (await session.execute(select(AuditChain).where(AuditChain.id == 1))).scalar_one()
