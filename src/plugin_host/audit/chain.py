@@ -80,7 +80,9 @@ async def seal(session: AsyncSession, most: int = AT_ONCE) -> int:
     chain = (await session.execute(locked.returning(AuditChain.position, AuditChain.hash))).one()
     position, before = chain.position, chain.hash
     rows = (
-        await session.execute(select(*SEALED_COLUMNS).where(_ENTRY.position.is_(None)).order_by(_ENTRY.id).limit(most))
+        await session.execute(
+            select(*SEALED_COLUMNS).where(_ENTRY.position.is_(None)).order_by(_ENTRY.at, _ENTRY.id).limit(most)
+        )
     ).all()
     seals = []
     for row in rows:
