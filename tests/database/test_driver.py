@@ -162,6 +162,41 @@ async def test_results_are_the_same_on_both_ways(database: Database) -> None:
     assert later[0]._mapping[Item.text] == later[0].text == later[0][1]
 
 
+async def test_an_object_by_its_key_is_as_ever(database: Database) -> None:
+    for _ in range(TIMES + 3):
+        unit = database.unit(write=False)
+        item = await unit.session.get_one(Item, 7)
+        state: Any = sa.inspect(item)
+        assert (item.id, item.text) == (7, "text 7")
+        assert (state.persistent, state.modified, state.unloaded) == (True, False, set())
+        assert item in unit.session
+        assert await unit.session.get(Item, 7) is item
+        assert await unit.session.get(Item, 999) is None
+        await unit.commit()
+        await unit.close()
+
+
+@pytest.mark.parametrize("ending", ["commit", "close"])
+async def test_an_object_by_its_key_can_be_changed(database: Database, ending: str) -> None:
+    for _ in range(TIMES + 3):
+        await read(database, sa.select(Item.id), times=1)
+        unit = database.unit(write=False)
+        item = await unit.session.get_one(Item, 7)
+        item.text = "changed" if item.text != "changed" else "again"
+        await getattr(unit, ending)()
+        await unit.close()
+    later = await read(database, BY_KEY, {"key": 7}, times=1)
+    assert later == [(7, "changed" if ending == "commit" else "text 7")]
+
+
+async def test_an_object_that_is_not_there_is_told_as_ever(database: Database) -> None:
+    for _ in range(TIMES + 3):
+        unit = database.unit(write=False)
+        with pytest.raises(sa.exc.NoResultFound):
+            await unit.session.get_one(Item, 999)
+        await unit.close()
+
+
 async def test_a_parameter_that_is_missing_is_told_as_ever(database: Database) -> None:
     await read(database, BY_KEY, {"key": 5})
     with pytest.raises(sa.exc.StatementError, match="A value is required for bind parameter 'key'"):

@@ -33,29 +33,26 @@ if TYPE_CHECKING:
 _SESSIONS: Final[Any] = Session().dispatch
 """The events of every session, as any of them knows them."""
 
-_SEEN: Final = object()
-"""Kept of a statement that has been executed once: most are built for one call, and are never seen again."""
+_KEPT: Final = "_plugin_host_plan"
+"""Where a statement keeps what was made of it: with the statement it goes, and with it the plugin that built it."""
 
 
 class Quick:
     """The short way into one SQLite database; queries are counted on `clock`."""
 
-    __slots__ = ("_clock", "_engine", "_plans", "_source")
+    __slots__ = ("_clock", "_engine", "_source")
 
     def __init__(self, source: Source, clock: QueryClock | None) -> None:
         self._source = source
         self._engine = source.engine
-        self._plans = source.plans
         self._clock = clock
 
     def run(self, statement: Any, parameters: Any) -> IteratorResult[Any] | None:
         """Answer, or give None: then SQLAlchemy must."""
-        plan = self._plans.get(statement) if isinstance(statement, Select) else None
-        if not isinstance(plan, _Plan):
-            if plan is None and isinstance(statement, Select):
-                self._plans[statement] = _SEEN
-            elif plan is _SEEN:
-                self._plans[statement] = _plan(statement, self._engine)
+        if not isinstance(statement, Select):
+            return None
+        plan = _plan_of(statement, self._engine)
+        if plan is None:
             return None
         if self._source.driver.known.get(plan.sql, 0) < TIMES or self._is_watched():
             return None
@@ -84,7 +81,6 @@ class Source:
     def __init__(self, path: str, engine: sa.Engine, driver: Driver) -> None:
         self.engine = engine
         self.driver = driver
-        self.plans: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
         self._path = path
         self._raw: sqlite3.Connection | None = None
         self._here: Here | None = None
@@ -140,6 +136,19 @@ class _Plan:
                 values[at] = process(values[at])
             turned.append(tuple(values))
         return turned
+
+
+def _plan_of(statement: Select[Any], engine: sa.Engine) -> _Plan | None:
+    """Give what was made of a statement; that is made when it is seen again, since most are built for one call."""
+    kept = statement.__dict__.get(_KEPT)
+    # A statement that is built from another one gets a copy of what that one keeps.
+    if kept is None or kept[0]() is not statement:
+        statement.__dict__[_KEPT] = (weakref.ref(statement), None, True)
+        return None
+    if kept[2]:
+        kept = statement.__dict__[_KEPT] = (kept[0], _plan(statement, engine), False)
+    plan: _Plan | None = kept[1]
+    return plan
 
 
 def _plan(statement: Select[Any], engine: sa.Engine) -> _Plan | None:

@@ -9,6 +9,8 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from plugin_host.database.entities import put, shape_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
@@ -61,6 +63,30 @@ class UnitSession(AsyncSession):
                 return result.scalar()
         return await super().scalar(statement, params, **options)
 
+    async def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """Give the object of that key, as `AsyncSession` does."""
+        loaded = None if options else await self._load(entity, ident)
+        return loaded if loaded is not None else await super().get(entity, ident, **options)
+
+    async def get_one(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """Give the object of that key, or raise `NoResultFound`, as `AsyncSession` does."""
+        loaded = None if options else await self._load(entity, ident)
+        return loaded if loaded is not None else await super().get_one(entity, ident, **options)
+
+    async def _load(self, entity: Any, key: Any) -> Any:
+        """Load an object the short way; None where SQLAlchemy must look."""
+        if self._quick is None or not (self.made is None or _is_idle(self.made)):
+            return None
+        session = self.sync_session
+        shape = shape_of(session, entity, key)
+        if shape is None:
+            return None
+        result = self._quick.run(shape.statement, {"key": key})
+        if result is None:
+            result = await super().execute(shape.statement, {"key": key})
+        row = result.one_or_none()
+        return None if row is None else put(session, shape, row)
+
 
 class _Session(Session):
     """Asks for rows of other plugins where they are, when they are in another database; it writes only into its own.
@@ -88,4 +114,7 @@ class _Session(Session):
 
 def _is_idle(session: Session) -> bool:
     """Tell whether nothing is open in a session, and nothing waits to be written before a query."""
-    return not session.in_transaction() and session._is_clean()  # noqa: SLF001 - the public way makes three sets
+    transaction = session.get_transaction()
+    if transaction is not None and (transaction._connections or session.in_nested_transaction()):  # noqa: SLF001
+        return False
+    return session._is_clean()  # noqa: SLF001 - the public way makes three sets
