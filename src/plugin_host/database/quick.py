@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _SESSIONS: Final[Any] = Session().dispatch
 """The events of every session, as any of them knows them."""
 
+_EXECUTED: Final = "_generate_cache_key"
+"""What SQLAlchemy leaves on a statement that has been executed; most are built for one call and never seen again."""
+
 _KEPT: Final = "_plugin_host_plan"
 """Where a statement keeps what was made of it: with the statement it goes, and with it the plugin that built it."""
 
@@ -143,10 +146,9 @@ def _plan_of(statement: Select[Any], engine: sa.Engine) -> _Plan | None:
     kept = statement.__dict__.get(_KEPT)
     # A statement that is built from another one gets a copy of what that one keeps.
     if kept is None or kept[0]() is not statement:
-        statement.__dict__[_KEPT] = (weakref.ref(statement), None, True)
-        return None
-    if kept[2]:
-        kept = statement.__dict__[_KEPT] = (kept[0], _plan(statement, engine), False)
+        if _EXECUTED not in statement.__dict__:
+            return None
+        kept = statement.__dict__[_KEPT] = (weakref.ref(statement), _plan(statement, engine))
     plan: _Plan | None = kept[1]
     return plan
 
