@@ -23,6 +23,7 @@ import access
 import auth
 import data
 import discovery
+import events
 import psycopg
 import starts
 from distributions import host_plugins
@@ -234,7 +235,14 @@ def data_reads() -> Iterator[tuple[str, str, str]]:
             yield from data.on_postgresql(database, 2.0, ROUNDS)
 
 
+def events_and_jobs() -> Iterator[tuple[str, str, str]]:
+    """Measure what events cost, and how soon and how fast they are handled."""
+    with postgres() as database:
+        yield from events.rows(database, ROUNDS)
+
+
 SECTIONS = {
+    "events": events_and_jobs,
     "life-cycle": life_cycle,
     "starting": starting,
     "permissions": permissions,
