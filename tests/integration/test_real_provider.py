@@ -12,8 +12,10 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from plugin_host import PluginHost, Settings
+from plugin_host.audit.tables import AuditEntry
 from plugin_host.settings.auth import Auth
 from plugin_host.settings.oidc import IdentityProvider
 
@@ -177,3 +179,22 @@ async def test_f09_a_provider_with_another_name_is_off_and_passwords_still_work(
         assert answer.json()["type"] == "urn:plugin-host:problem:provider_unavailable"
         said = {"username": "root", "password": "correct-horse-battery"}
         assert (await browser.post("/api/core/auth/login", json=said)).status_code == 200
+
+
+@pytest.mark.security
+async def test_nothing_secret_is_in_a_log(host: PluginHost, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"):
+        async with client(host) as browser:
+            answer = await agree(await start(browser, "es256"), "ann")
+            sealed = browser.cookies["ph_oidc"]
+            assert (await come_back(browser, "es256", {**answer, "iss": "https://evil.test"})).status_code == 400
+            good = await agree(await start(browser, "es256"), "ann")
+            assert (await come_back(browser, "es256", good)).status_code == 302
+            session = browser.cookies["ph_session"]
+        await host.core.auditing.write()
+    async with host.work() as work:
+        kept = [f"{row.object} {row.detail}" for row in await work.db.scalars(select(AuditEntry))]
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("plugin_host")]
+    everything = "\n".join([*ours, *kept])
+    secrets = ["a secret of tests", sealed, session, good["code"], answer["code"], good["state"], answer["state"]]
+    assert [secret for secret in secrets if secret in everything] == []
