@@ -88,6 +88,7 @@ class Bench:
             self.database,
             lambda claimed, handler: run_delivery(claimed, handler, hands, self.database),
             concurrency=4 if self.database.dialect == "sqlite" else 8,
+            ahead=16 if self.database.dialect == "sqlite" else 0,
             poll=poll,
         )
         relay.serve(self.handlers)

@@ -185,6 +185,7 @@ class Bus:
             database,
             run,
             concurrency=min(events.concurrency, 4) if database.dialect == "sqlite" else events.concurrency,
+            ahead=16 if database.dialect == "sqlite" else 0,
             poll=events.poll,
             lease=events.lease,
         )

@@ -42,15 +42,17 @@ _RETRIES_EVERY: Final = 8
 class Relay:
     """Works on the deliveries of one database.
 
-    `run` runs one that was claimed. `concurrency` is how many at once; `poll` and `lease` are seconds.
+    `run` runs one that was claimed. `concurrency` is how many at once, and `ahead` how many more are claimed with them,
+    where a claim costs a wait for the disk; `poll` and `lease` are seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one of each
         self,
         database: Database,
         run: Callable[[Claimed, Handler], Awaitable[Outcome]],
         *,
         concurrency: int = 20,
+        ahead: int = 0,
         poll: float = 1.0,
         lease: float = claiming.LEASE,
         clock: Callable[[], float] = time.time,
@@ -58,7 +60,8 @@ class Relay:
         self.counts: Counter[tuple[str, str]] = Counter()
         self._database = database
         self._run = run
-        self._concurrency = concurrency
+        self._concurrency = concurrency + ahead
+        self._turns = asyncio.Semaphore(concurrency)
         self._poll = poll
         self._lease = lease
         self._clock = clock
@@ -204,7 +207,8 @@ class Relay:
                 await claiming.release(session, [claimed])
             return
         try:
-            outcome = await self._run(claimed, handler)
+            async with self._turns:
+                outcome = await self._run(claimed, handler)
         except asyncio.CancelledError:
             async with self._session() as session:
                 await claiming.release(session, [claimed])
