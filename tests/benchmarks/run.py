@@ -157,6 +157,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
     yield from permissions()
     yield from signing_in()
     yield from data_reads()
+    yield from events_and_jobs()
     times = {}
     for name, words in (("version", ["-m", "plugin_host", "--version"]), ("python", ["-c", "pass"])):
         times[name] = statistics.median(_took(words) for _ in range(7))
