@@ -1,4 +1,4 @@
-"""What reads of a database cost: `data.py [SECONDS ROUNDS]` prints its rows; `data.py serve KIND URL` is one side.
+"""What reads of a database cost; `data.py KIND URL FOLDER` is one side, `run.py --only data` measures.
 
 The host's routes are called by somebody who has signed in, whose permission is checked; bare Litestar has neither.
 """
@@ -199,7 +199,7 @@ async def unhosted(url: str) -> None:
 @contextlib.contextmanager
 def side(kind: str, url: str = "", folder: str = "") -> Iterator[dict[str, Any]]:
     """Run one side in a process of its own."""
-    words = [sys.executable, __file__, "serve", kind, url, folder]
+    words = [sys.executable, __file__, kind, url, folder]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         said = json.loads(process.stdout.readline() if process.stdout else "")
@@ -284,26 +284,14 @@ def on_postgresql(url: str, seconds: float, rounds: int) -> Iterator[tuple[str, 
 
 
 def main() -> None:
-    """Serve one side, or measure all."""
+    """Serve one side until it is stopped."""
     import uvloop
 
-    words = sys.argv[1:]
-    if words[:1] == ["serve"]:
-        kind, url, folder = words[1:4]
-        if kind == "hosted":
-            uvloop.run(hosted(url, folder))
-        else:
-            uvloop.run(unhosted(url) if kind == "plain" else serve(bare(), {}))
-        return
-    from run import postgres
-
-    seconds, rounds = (float(words[0]), int(words[1])) if words else (2.0, 7)
-    for row in on_sqlite(seconds, rounds):
-        sys.stdout.write(f"| {' | '.join(row)} |\n")
-        sys.stdout.flush()
-    with postgres() as url:
-        for row in on_postgresql(url, seconds, rounds) if url is not None else ():
-            sys.stdout.write(f"| {' | '.join(row)} |\n")
+    kind, url, folder = sys.argv[1:]
+    if kind == "hosted":
+        uvloop.run(hosted(url, folder))
+    else:
+        uvloop.run(unhosted(url) if kind == "plain" else serve(bare(), {}))
 
 
 if __name__ == "__main__":
