@@ -214,8 +214,13 @@ def side(kind: str, url: str = "", folder: str = "") -> Iterator[dict[str, Any]]
 
 
 def load(said: dict[str, Any], route: str, seconds: float) -> float:
-    """Drive one route; gives requests per second. wrk is the lighter client, where it is installed."""
-    address, cookie = f"http://127.0.0.1:{said['port']}/api/bench/{route}/7", said.get("cookie", "")
+    """Drive one route; gives requests per second. wrk is the lighter client, where it is installed.
+
+    Nobody in particular calls the public routes: who somebody is would be asked of the database too.
+    """
+    address, cookie = f"http://127.0.0.1:{said['port']}/api/bench/{route}/7", said.get("cookie", "x=y")
+    if route.startswith("public"):
+        cookie = "x=y"
     if shutil.which("wrk") is not None:
         words = ["wrk", "-t1", "-c16", f"-d{max(1, round(seconds))}s", "-H", f"cookie: {cookie}", address]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
