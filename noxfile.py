@@ -31,9 +31,18 @@ FULLY_COVERED: Final = ("sdk", "settings", "plugins", "access", "auth")
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests on the built wheels of the host and of both examples."""
+    """Run the tests on the built wheels of the host and of both examples, on two cores.
+
+    Those that drive a browser run by themselves: Playwright keeps an event loop running, beside which no asynchronous
+    test can run. What is named behind `--` is run in one go.
+    """
     install_wheels(session)
-    run_pytest(session)
+    if session.posargs:
+        run_pytest(session)
+        return
+    side_by_side = ("-q", "-n", "2", "--dist", "loadfile")
+    run_pytest(session, *side_by_side, "-m", "not browser and not proof")
+    run_pytest(session, *side_by_side, "-m", "browser and not proof")
 
 
 @nox.session
