@@ -421,7 +421,9 @@ async def test_filter_within_a_rounded_number(postgres: AsyncSession, text: str)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("offered", "known"), [([], "none"), ([Thing.state, Thing.name], "name, state")], ids=str)
+@pytest.mark.parametrize(
+    ("offered", "known"), [([], "none"), ([Thing.state, Thing.name], "name, state")], ids=["none", "some"]
+)
 async def test_filter_that_is_not_offered(db: AsyncSession, offered: list[Any], known: str) -> None:
     problem = await refused(ids(db, Listing(filters={"price": "1"}), filters=offered))
     assert problem.detail == f"price: this list has no such filter; it has: {known}"
