@@ -286,6 +286,10 @@ async def test_slow_requests_are_marked_once_there_are_enough(supervisor: Superv
 # -- /metrics --------------------------------------------------------------------------------------------------------
 
 
+async def _nothing() -> list[Any]:
+    return []
+
+
 class Host:
     """What the metrics ask of a host."""
 
@@ -294,6 +298,8 @@ class Host:
         generation = SimpleNamespace(
             plan=SimpleNamespace(entries=entries), timings={"core": {"import": 2.0, "register_routes": 1.0}}
         )
+        self.desk = SimpleNamespace(backlog=_nothing)
+        self.bus = SimpleNamespace(counts=dict)
         self.standing: Any = SimpleNamespace(
             generation=generation, may=lambda actor, permission: actor.signed_in and permission in held
         )

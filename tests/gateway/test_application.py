@@ -488,6 +488,7 @@ def test_routes_are_listed_for_operators(stage: Stage) -> None:
         "permission": "shop.create",
         "handler": "add_item",
         "place": place_of(add_item.fn),
+        "operation": "add_item",
     }
 
 

@@ -37,8 +37,9 @@ async def test_the_shell_tells_a_viewer_what_a_viewer_may_see(host: PluginHost) 
         shell = (await browser.get("/api/core/shell")).json()
     assert shell["permissions"] == ["contacts.person.view", "contacts.view"]
     assert [item["id"] for item in shell["menu"]["items"]] == ["contacts.people", "contacts.companies"]
-    assert list(shell["plugins"]) == ["contacts"]
-    assert {screen["plugin"] for screen in shell["screens"]} == {"contacts"}
+    assert list(shell["plugins"]) == ["core", "contacts"]
+    screens = [(screen["plugin"], screen["id"]) for screen in shell["screens"]]
+    assert screens == [("core", "account"), ("contacts", "people"), ("contacts", "companies")]
 
 
 async def test_the_menu_is_the_shells_menu(host: PluginHost) -> None:
@@ -48,8 +49,9 @@ async def test_the_menu_is_the_shells_menu(host: PluginHost) -> None:
 
 
 async def test_files_of_a_plugin_are_not_for_those_who_may_see_none_of_its_screens(host: PluginHost) -> None:
-    async with signed_in(host, "vera", VIEWER) as browser:
-        (entry, *_) = [screen["entry"] for screen in (await browser.get("/api/core/shell")).json()["screens"]]
+    async with signed_in(host, "vera", ["invoicing.viewer"]) as browser:
+        screens = (await browser.get("/api/core/shell")).json()["screens"]
+        (entry, *_) = [screen["entry"] for screen in screens if screen["plugin"] == "invoicing"]
         assert (await browser.get(entry)).headers["content-type"].startswith("text/javascript")
     async with client(host) as stranger:
         assert (await stranger.get(entry)).status_code == 401

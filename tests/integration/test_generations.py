@@ -127,10 +127,10 @@ async def test_new_migrations_of_a_changed_plugin_wait_for_its_code(
 async def test_an_import_that_hangs_is_left_behind(settings: Settings, folder_plugin: Callable[..., Path]) -> None:
     folder = folder_plugin("hello", GOOD)
     folder_plugin("stuck", "import time\ntime.sleep(20)\n")
-    async with running(PluginHost(with_folder(settings, folder, import_timeout=0.3))) as host, signed_in(host) as admin:
+    async with running(PluginHost(with_folder(settings, folder, import_timeout=2))) as host, signed_in(host) as admin:
         shown = (await admin.get("/api/core/plugins/stuck")).json()
         assert (shown["state"], shown["reason"]["code"], shown["restart_needed"]) == ("quarantined", "time_limit", True)
-        assert "importing it took more than 0.3 seconds" in shown["reason"]["text"]
+        assert "importing it took more than 2 seconds" in shown["reason"]["text"]
         assert (await admin.get("/api/hello/")).status_code == 200
         again = (await admin.post("/api/core/plugins/stuck/retry")).json()  # in this process there is no other try
         assert (again["state"], again["restart_needed"]) == ("quarantined", True)

@@ -37,7 +37,7 @@ phase = "expand"
 
 def upgrade():
     columns = [sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.Text, nullable=False)]
-    op.create_table("notes_note", *columns)
+    op.create_table("memos_note", *columns)
 """
 CODE = """
 from sqlalchemy import Text, select
@@ -46,11 +46,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from plugin_host.sdk import PluginBase, get, hookimpl, post
 
 
-class Base(PluginBase, plugin="notes"): ...
+class Base(PluginBase, plugin="memos"): ...
 
 
 class Note(Base):
-    __tablename__ = "notes_note"
+    __tablename__ = "memos_note"
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str] = mapped_column(Text)
 
@@ -74,9 +74,9 @@ def register_routes():
 @pytest.fixture
 def folder(tmp_path: Path, folder_plugin: Any) -> Path:
     """Give a folder of plugins with one that asks for a database of its own."""
-    plugins: Path = folder_plugin("notes", CODE, data={"database": "own"})
-    (plugins / "notes" / "migrations").mkdir()
-    (plugins / "notes" / "migrations" / "0001_notes.py").write_text(REVISION)
+    plugins: Path = folder_plugin("memos", CODE, data={"database": "own"})
+    (plugins / "memos" / "migrations").mkdir()
+    (plugins / "memos" / "migrations" / "0001_memos.py").write_text(REVISION)
     return plugins
 
 
@@ -100,12 +100,12 @@ def tables(host: PluginHost, plugin: str) -> set[str]:
 
 
 async def add(browser: Any, text: str) -> None:
-    answer = await browser.post(f"/api/notes/{text}")
+    answer = await browser.post(f"/api/memos/{text}")
     assert answer.status_code == 201, answer.text
 
 
-async def notes(browser: Any) -> Any:
-    answer = await browser.get("/api/notes/")
+async def memos(browser: Any) -> Any:
+    answer = await browser.get("/api/memos/")
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -141,7 +141,7 @@ async def test_what_is_there_is_found_again(settings: Settings) -> None:
                 await host.core.accounts.add("root", "correct-horse-battery", roles=["core.admin"])
             async with signed_in(host) as browser:
                 await add(browser, name)
-                found = await notes(browser)
+                found = await memos(browser)
     assert found == ["Ann", "Bob"]
 
 
@@ -150,7 +150,7 @@ async def test_a_role_sees_its_schema_only(settings: Settings, database: str) ->
         pytest.skip("files have no roles")
     host = PluginHost(settings)
     async with running(host):
-        own = host.databases.of("notes")
+        own = host.databases.of("memos")
         async with own.engine.connect() as connection:
             who = await connection.scalar(sa.text("SELECT current_user"))
             assert who == own.role
@@ -162,14 +162,14 @@ async def test_purging_leaves_nothing(settings: Settings, folder: Path, tmp_path
     host = PluginHost(settings)
     async with running(host), signed_in(host) as browser:
         await add(browser, "Ann")
-        own = host.databases.of("notes")
-    shutil.rmtree(folder / "notes")
+        own = host.databases.of("memos")
+    shutil.rmtree(folder / "memos")
     planner = Planner(settings, host.database)
     plan = await planner.verified()
-    assert [each.state for each in plan.entries if each.id == "notes"] == ["orphaned"]
-    assert (await planner.tables.sizes(plan))["notes"].rows >= 1
+    assert [each.state for each in plan.entries if each.id == "memos"] == ["orphaned"]
+    assert (await planner.tables.sizes(plan))["memos"].rows >= 1
     file = tmp_path / "export.zip"
-    done = await Purger(planner, patience=0).purge("notes", export=file)
+    done = await Purger(planner, patience=0).purge("memos", export=file)
     assert done.purged
     assert file.exists()
     assert not own.exists()
@@ -177,34 +177,34 @@ async def test_purging_leaves_nothing(settings: Settings, folder: Path, tmp_path
         with psycopg.connect(database) as connection:
             roles = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [own.role]).fetchall()
         assert roles == []
-    assert (await planner.verified()).entry("notes") is None
+    assert (await planner.verified()).entry("memos") is None
     await planner.databases.close()
 
 
 async def test_a_database_that_cannot_be_used_stops_its_plugin_only(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "data" / "databases" / "notes.db").mkdir(parents=True)
-    own = {"notes": OwnDatabase(url=f"sqlite:///{tmp_path / 'data' / 'databases' / 'notes.db'}")}
+    (tmp_path / "data" / "databases" / "memos.db").mkdir(parents=True)
+    own = {"memos": OwnDatabase(url=f"sqlite:///{tmp_path / 'data' / 'databases' / 'memos.db'}")}
     host = PluginHost(Settings(data_dir=settings.data_dir, loader=settings.loader, databases=own))
     async with running(host), signed_in(host) as browser:
-        found = entry(host, "notes")
+        found = entry(host, "memos")
         assert (found.state, found.reason and found.reason.code) == ("quarantined", "migration_failed")
         assert (await browser.get("/api/core/auth/me")).status_code == 200
 
 
 async def test_an_address_in_the_settings_says_where(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "elsewhere.db"
-    own = {"notes": OwnDatabase(url=f"sqlite:///{file}")}
+    own = {"memos": OwnDatabase(url=f"sqlite:///{file}")}
     host = PluginHost(
         Settings(data_dir=settings.data_dir, database=settings.database, loader=settings.loader, databases=own)
     )
     async with running(host), signed_in(host) as browser:
         await add(browser, "Ann")
     with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT text FROM notes_note").fetchall() == [("Ann",)]
+        assert connection.execute("SELECT text FROM memos_note").fetchall() == [("Ann",)]
 
 
 async def test_a_manifest_moves_no_rows(settings: Settings, folder: Path) -> None:
-    manifest = folder / "notes" / "plugin.json"
+    manifest = folder / "memos" / "plugin.json"
     own = manifest.read_text()
     manifest.write_text(own.replace('"own"', '"default"'))
     async with running(PluginHost(settings)):
@@ -212,7 +212,7 @@ async def test_a_manifest_moves_no_rows(settings: Settings, folder: Path) -> Non
     manifest.write_text(own)
     host = PluginHost(settings)
     async with host.lifespan():
-        found = entry(host, "notes")
+        found = entry(host, "memos")
         assert (found.state, found.reason and found.reason.code) == ("refused", "manifest_invalid")
         assert found.reason is not None
         assert "are in the host's database" in found.reason.text
@@ -221,7 +221,7 @@ async def test_a_manifest_moves_no_rows(settings: Settings, folder: Path) -> Non
 async def test_a_plan_of_one_makes_nothing(settings: Settings) -> None:
     host = PluginHost(settings)
     plan = await host.plan()
-    found = plan.entry("notes")
+    found = plan.entry("memos")
     assert found is not None
     assert found.pending
     assert not Path(settings.data_dir, "databases").exists()

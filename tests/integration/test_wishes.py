@@ -35,10 +35,8 @@ async def test_a_plugin_that_is_switched_off_is_gone_and_comes_back_with_its_dat
             "disabled_by_operator",
         )
         assert (await browser.get("/api/contacts/people")).status_code == 404
-        assert [item["id"] for item in (await browser.get("/api/core/menu")).json()["items"]] == [
-            "core.plugins",
-            "core.users",
-        ]
+        items = (await browser.get("/api/core/menu")).json()["items"]
+        assert {item["id"].partition(".")[0] for item in items} == {"core"}
         on = await browser.post("/api/core/plugins/contacts/enable")
         assert on.json()["state"] == "active"
         assert [item["name"] for item in (await browser.get("/api/contacts/people")).json()["items"]] == ["Ada"]

@@ -73,4 +73,4 @@ def test_what_is_wrong_is_told(project: Callable[..., Path]) -> None:
 @pytest.mark.slow
 def test_the_option_runs_the_suite_for_an_installed_plugin() -> None:
     done = run(Path(__file__).parents[2] / "examples" / "contacts_plugin", "--plugin-host", "contacts", "--co")
-    assert "TestMigrations::test_killed_between_statements[postgresql]" in done.stdout
+    assert "TestMigrations::test_up_from_each_head[postgresql]" in done.stdout

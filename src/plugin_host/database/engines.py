@@ -56,6 +56,9 @@ class Database:
     ) -> None:
         self.url = parse(url, where) if engine is None else engine.url
         self.dialect = self.url.get_backend_name()
+        if engine is None and self.dialect == "sqlite" and self.url.database not in (None, "", ":memory:"):
+            # From now on the file is where it was meant to be, also if a plugin changes the working folder.
+            self.url = self.url.set(database=str(Path(str(self.url.database)).absolute()))
         self.schema = schema
         self.role = role
         self._where = where

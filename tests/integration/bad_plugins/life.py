@@ -49,6 +49,7 @@ MIGRATIONS: Final = (
         "",
         "are both number 0001",
         "Give the younger one the next number",
+        code="migration_heads",
         files={
             "migrations/0001_a.py": CREATE.format("migheads_a"),
             "migrations/0001_b.py": CREATE.format("migheads_b"),
@@ -60,6 +61,7 @@ MIGRATIONS: Final = (
         "",
         "number 0001 is not",
         "without gaps",
+        code="migration_missing",
         files={"migrations/0002_b.py": CREATE.format("miggap_b")},
     ),
     bad_migration(
