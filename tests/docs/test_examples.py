@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from plugin_host import PluginHost, Settings
+from plugin_host.sdk.models import METADATA
 from plugin_host.settings import Loader
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ CAPTIONED: Final = re.compile(r"^```\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)
 PASSWORD: Final = "correct horse battery staple"
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def no_other_notes() -> None:
+    """Forget the tables of plugins called `notes` that other tests of this process have made."""
+    for name in [name for name in METADATA.tables if name.startswith("notes_")]:
+        METADATA.remove(METADATA.tables[name])
 
 
 def files_of(page: str) -> dict[str, str]:

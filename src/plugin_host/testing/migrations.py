@@ -167,7 +167,9 @@ class MigrationSuite:
     def test_wheel_contains_the_files(self, request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> None:
         """The wheel that is built of the project has every revision, and the three JSON files."""
         package = home.source.folder.parent if home.source.folder is not None else tmp_path
-        project = next((folder for folder in package.parents if _is_built(folder / "pyproject.toml")), None)
+        # An installed package lies somewhere below an environment: its project is where its tests are.
+        above = [*package.parents, *request.path.parents]
+        project = next((folder for folder in above if _is_project_of(folder, package.name)), None)
         if project is None or not project.is_relative_to(request.config.rootpath):
             pytest.skip(f"{self.plugin} lies in {package}, and is not built from {request.config.rootpath}")
         if importlib.util.find_spec("pip") is None:
@@ -236,6 +238,12 @@ def _run(database: Database, sources: list[Source], plugin: str, *, times: int =
     assert done.returncode == 0, done.stderr.decode()  # noqa: S101 - a test
     assert not done.stderr, done.stderr.decode()  # noqa: S101 - a test
     return int(done.stdout)
+
+
+def _is_project_of(folder: Path, package: str) -> bool:
+    """Tell whether a folder is the project that the package is built from."""
+    inside = (folder / package).is_dir() or (folder / "src" / package).is_dir()
+    return inside and _is_built(folder / "pyproject.toml")
 
 
 def _is_built(file: Path) -> bool:
