@@ -111,6 +111,8 @@ class FakeHost:
                 return self._set_up(body)
             case _ if not self.signed_in:
                 return 401, _problem(401, "not_signed_in", "Sign in first.")
+            case "GET", "/api/core/changes":
+                return 204, None  # nothing moves here: a browser does not ask again
             case "GET", "/api/contacts/people":
                 return 200, {"items": PEOPLE, "next": None}
             case "POST", "/api/core/access/check":
