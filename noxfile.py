@@ -102,7 +102,8 @@ def house(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
-    session.install(*DEPENDENCIES, *EXTRAS["postgres"], *group("types"))
+    extras = [requirement for extra in EXTRAS.values() for requirement in extra]
+    session.install(*DEPENDENCIES, *extras, *group("types"))
     session.run("mypy")
 
 
