@@ -142,6 +142,15 @@ def test_a_short_user_name_repeated_is_no_password() -> None:
         Passwords.check_strength("bobbobbobbob", "Bob")
 
 
+def refused(password: str) -> bool:
+    try:
+        Passwords.check_strength(password, "Bob")
+    except Problem:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("password", ["x" * 12, " " * 64, "y" * 1024, "bob likes 7 trees", "Jonathan.Smith has 3 cats"])
 def test_length_is_all_that_a_password_needs(password: str) -> None:
-    Passwords.check_strength(password, "Bob")
+    assert refused(password) is False
+    assert refused(password[:11]) is True

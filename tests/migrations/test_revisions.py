@@ -99,7 +99,7 @@ def test_file_need_not_say_anything(tmp_path: Path) -> None:
 
 
 def test_reading_runs_nothing(tmp_path: Path) -> None:
-    read(tmp_path, f"raise SystemExit\n{UPGRADE}")
+    assert read(tmp_path, f"raise SystemExit\n{UPGRADE}").revision == "contacts_0001"
 
 
 def test_line_ends_and_byte_order_marks_are_no_part_of_the_text(tmp_path: Path) -> None:
